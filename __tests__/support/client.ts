@@ -1,0 +1,107 @@
+import type { Express } from 'express'
+import request, { type Response } from 'supertest'
+import { PASSWORD } from './app'
+import { Authenticator } from './authenticator'
+
+type Body = Record<string, unknown>
+
+/** A program or a browser with its cookies. */
+export class Client {
+  cookies = new Map<string, string>()
+
+  constructor(
+    readonly app: Express,
+    readonly kind: 'program' | 'person' = 'program',
+  ) {}
+
+  /** The same cookies, as another person or program. */
+  as(kind: 'program' | 'person'): Client {
+    const twin = new Client(this.app, kind)
+    twin.cookies = this.cookies
+    return twin
+  }
+
+  /** A thief's copy: the cookies as they are now. */
+  copy(): Client {
+    const twin = new Client(this.app, this.kind)
+    twin.cookies = new Map(this.cookies)
+    return twin
+  }
+
+  async send(
+    method: string,
+    path: string,
+    body?: Body | string,
+    headers: Record<string, string> = {},
+  ): Promise<Response> {
+    const test = request(this.app)[method.toLowerCase() as 'get'](path)
+    test.redirects(0).ok(() => true)
+    test.set('Accept', this.kind === 'person' ? 'text/html,application/xhtml+xml' : 'application/json')
+    if (this.kind === 'person' && method === 'GET') test.set('Sec-Fetch-Dest', 'document')
+    if (this.cookies.size > 0)
+      test.set('Cookie', [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; '))
+    if (this.kind === 'person' && body !== undefined) test.type('form')
+    for (const [name, value] of Object.entries(headers)) test.set(name, value)
+    const response = await (body === undefined ? test : test.send(body))
+    for (const line of (response.headers['set-cookie'] as unknown as string[] | undefined) ?? []) {
+      const [pair = ''] = line.split(';')
+      this.cookies.set(pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1))
+    }
+    return response
+  }
+
+  get(path: string, headers?: Record<string, string>): Promise<Response> {
+    return this.send('GET', path, undefined, headers)
+  }
+
+  /** Posts with the token of `tokenFrom`, as a JSON client or as the page's form with all its hidden fields. */
+  async post(path: string, body: Body = {}, tokenFrom = path): Promise<Response> {
+    const page = await this.get(tokenFrom)
+    if (this.kind === 'program') {
+      return this.send('POST', path, body, { 'x-csrf-token': page.body.csrfToken ?? '' })
+    }
+    return this.send('POST', path, { ...hiddenFields(page.text, path), ...body })
+  }
+
+  login(username = 'alice', password = PASSWORD): Promise<Response> {
+    return this.send('POST', '/login', { username, password })
+  }
+
+  /** Posts a code to the challenge. */
+  challenge(code: unknown): Promise<Response> {
+    return this.post('/two-factor/challenge', { code })
+  }
+}
+
+/** The hidden fields of the form that posts to `path`. */
+export function hiddenFields(html: string, path: string): Record<string, string> {
+  const fields: Record<string, string> = {}
+  for (const [form, action] of html.matchAll(/<form[^>]*action="([^"?]*)[^"]*"[^>]*>[\s\S]*?<\/form>/g)) {
+    if (action !== path) continue
+    for (const [, name, value] of form.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"/g)) {
+      fields[name as string] = value as string
+    }
+  }
+  return fields
+}
+
+export interface Enrolled {
+  authenticator: Authenticator
+  secret: string
+  backupCodes: string[]
+}
+
+/** Logs in and enables two-factor authentication, as a program. The client is verified afterwards. */
+export async function enrol(
+  client: Client,
+  now: () => number,
+  username = 'alice',
+  fastBy = 0,
+): Promise<Enrolled> {
+  await client.login(username)
+  const begun = await client.post('/two-factor/enable', {}, '/two-factor')
+  const authenticator = new Authenticator(begun.body.secret, now, fastBy)
+  const done = await client.post('/two-factor/enable/confirm', { code: authenticator.code() }, '/two-factor')
+  if (done.status !== 200) throw new Error(`enrolling failed: ${done.status} ${done.text}`)
+  return { authenticator, secret: begun.body.secret, backupCodes: done.body.backupCodes }
+}

@@ -1,0 +1,1 @@
+import {x} from "express-second-factor"; console.log(x)

@@ -1,0 +1,108 @@
+import { findStep, newSecret, STEP_SECONDS, stepAt } from '../authenticators/totp'
+import { type AccountRecord, type BackupCodeSet, NO_FAILURES, type Ruling } from './record'
+
+/** How long an enrolment that was begun can be confirmed, milliseconds. */
+export const ENROLMENT_LIFE = 15 * 60_000
+
+/** An enrolment that was begun: held by the session, not by the account, until a code proves it. */
+export interface StagedEnrolment {
+  secret: Uint8Array
+  /** Milliseconds since 1970; also its name. */
+  startedAt: number
+}
+
+/** How the phone's clock differs from ours, as far as a refused code tells. */
+export interface ClockDiagnosis {
+  direction: 'slow' | 'fast'
+  /** Seconds, in whole steps of 30. */
+  seconds: number
+  /** Off by whole half hours: it is the time zone that is wrong. */
+  timeZone: boolean
+}
+
+/** What the first code of a new authenticator shows. */
+export type FirstCode =
+  | { proven: true; step: number; clockSide: -1 | 0 | 1 }
+  | { proven: false; clock: ClockDiagnosis | null }
+
+const TEN_MINUTES = 20
+const HALF_HOUR = 60
+/** The widest time zones are 14 hours from UTC. */
+const ZONES = 28
+/** How far the clock of a phone may differ besides its time zone, in steps. */
+const NEAR = 2
+
+export function beginEnrolment(now: number): StagedEnrolment {
+  return { secret: newSecret(), startedAt: now }
+}
+
+/**
+ * Checks the first code of a new authenticator, two steps to either side: a phone less than a minute off is
+ * accepted. The step found tells on which side its clock is; a login accepts one step more there, and since a
+ * code of the neighbouring step may come from a phone up to a minute off, that counts as a side too.
+ *
+ * Failures here are not counted: whoever types sees the secret.
+ */
+export function checkFirstCode(secret: Uint8Array, digits: string, now: number): FirstCode {
+  const here = stepAt(now)
+  const step = findStep(secret, digits, around(here, NEAR))
+  if (step === null) return { proven: false, clock: diagnose(secret, digits, here) }
+  return { proven: true, step, clockSide: Math.sign(step - here) as -1 | 0 | 1 }
+}
+
+/** Two-factor authentication goes on. The code that proved it is used; whatever was counted before is over. */
+export function enrol(
+  record: AccountRecord,
+  first: { secret: Uint8Array; step: number; clockSide: -1 | 0 | 1 },
+  backupCodes: BackupCodeSet,
+  now: number,
+): Ruling<{ enrolled: true; epoch: number } | { enrolled: false }> {
+  if (record.totp) return { record, outcome: { enrolled: false } }
+  const epoch = record.epoch + 1
+  return {
+    record: {
+      epoch,
+      totp: {
+        secret: Buffer.from(first.secret).toString('base64'),
+        clockSide: first.clockSide,
+        lastStep: first.step,
+        since: now,
+      },
+      backupCodes,
+      failures: { totp: NO_FAILURES, 'backup-code': NO_FAILURES, password: NO_FAILURES },
+      lastUsedAt: now,
+    },
+    outcome: { enrolled: true, epoch },
+  }
+}
+
+/** Two-factor authentication goes off. The row and its epoch stay, so that no older session counts again. */
+export function disable(record: AccountRecord): Ruling<{ epoch: number }> {
+  const epoch = record.epoch + 1
+  return { record: { ...record, epoch, totp: null, backupCodes: null }, outcome: { epoch } }
+}
+
+/** Looks for the code ten minutes around, then around every whole half hour up to 14 hours. */
+function diagnose(secret: Uint8Array, digits: string, here: number): ClockDiagnosis | null {
+  const near = findStep(secret, digits, around(here, TEN_MINUTES))
+  if (near !== null) return diagnosis(near - here, false)
+  for (let zone = 1; zone <= ZONES; zone++) {
+    for (const offset of [-zone * HALF_HOUR, zone * HALF_HOUR]) {
+      if (findStep(secret, digits, around(here + offset, NEAR)) !== null) return diagnosis(offset, true)
+    }
+  }
+  return null
+}
+
+function diagnosis(steps: number, timeZone: boolean): ClockDiagnosis {
+  return { direction: steps < 0 ? 'slow' : 'fast', seconds: Math.abs(steps) * STEP_SECONDS, timeZone }
+}
+
+/** A step and its neighbours, the nearest first. */
+function* around(step: number, reach: number): Generator<number> {
+  yield step
+  for (let distance = 1; distance <= reach; distance++) {
+    yield step - distance
+    yield step + distance
+  }
+}

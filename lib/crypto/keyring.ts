@@ -1,0 +1,116 @@
+import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto'
+import { ConfigurationError, UnavailableError } from '../errors'
+
+const FORMAT = '1'
+const KEY_BYTES = 32
+const NONCE_BYTES = 12
+const TAG_BYTES = 16
+
+interface Key {
+  id: string
+  bytes: Buffer
+}
+
+/**
+ * Seals text under AES-256-GCM and opens it again. The first key seals, every key opens, so rotating means
+ * putting a new key in front and taking the old one out once nothing is sealed with it any more.
+ *
+ * Each subject (an account) has a key of its own, derived with HKDF-SHA-256 (RFC 5869): what is sealed for one
+ * does not open for another. `context` is authenticated with it, so that a row cannot be altered around it.
+ */
+export class Keyring {
+  readonly #keys: Key[]
+
+  /**
+   * @param keys 32 bytes each, as base64, base64url or raw bytes; newest first.
+   * @throws ConfigurationError `SF_KEYS_MISSING`, `SF_KEY_INVALID`
+   */
+  constructor(keys: readonly (string | Uint8Array | undefined)[]) {
+    if (
+      !Array.isArray(keys) ||
+      keys.length === 0 ||
+      keys.every((key) => key === undefined || key.length === 0)
+    ) {
+      throw new ConfigurationError(
+        'SF_KEYS_MISSING',
+        'Option keys needs at least one key of 32 random bytes in base64, kept outside the database. Make one with: ' +
+          `node -p "crypto.randomBytes(32).toString('base64')"`,
+      )
+    }
+    this.#keys = keys.map(readKey)
+  }
+
+  /** Seals `text` for `subject`, bound to `context`. */
+  seal(subject: string, context: string, text: string): string {
+    const key = this.#keys[0] as Key
+    const nonce = randomBytes(NONCE_BYTES)
+    const cipher = createCipheriv('aes-256-gcm', derive(key, subject), nonce)
+    cipher.setAAD(Buffer.from(context))
+    const body = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
+    return [FORMAT, key.id, Buffer.concat([nonce, cipher.getAuthTag(), body]).toString('base64url')].join('.')
+  }
+
+  /**
+   * Opens what `seal` made for the same subject and context.
+   *
+   * @throws UnavailableError when the key is not in the ring, or anything was altered
+   */
+  open(subject: string, context: string, sealed: string): string {
+    const [format, keyId, data, ...rest] = sealed.split('.')
+    if (format !== FORMAT || keyId === undefined || data === undefined || rest.length > 0) {
+      throw new UnavailableError('A sealed record has an unknown form')
+    }
+    const key = this.#keys.find((one) => one.id === keyId)
+    if (!key)
+      throw new UnavailableError(`A record was sealed with key ${keyId}, which option keys does not hold`)
+    const bytes = Buffer.from(data, 'base64url')
+    if (bytes.length < NONCE_BYTES + TAG_BYTES) throw new UnavailableError('A sealed record is cut short')
+    try {
+      const decipher = createDecipheriv('aes-256-gcm', derive(key, subject), bytes.subarray(0, NONCE_BYTES), {
+        authTagLength: TAG_BYTES,
+      })
+      decipher.setAAD(Buffer.from(context))
+      decipher.setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES))
+      return (
+        decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES), undefined, 'utf8') + decipher.final('utf8')
+      )
+    } catch (cause) {
+      throw new UnavailableError(
+        'A sealed record does not open: it was altered or belongs to another account',
+        {
+          cause,
+        },
+      )
+    }
+  }
+}
+
+/** The subject is hashed since HKDF's info is short and account ids need not be. */
+function derive(key: Key, subject: string): Buffer {
+  const info = Buffer.concat([
+    Buffer.from('express-second-factor 1 '),
+    createHash('sha256').update(subject).digest(),
+  ])
+  return Buffer.from(hkdfSync('sha256', key.bytes, Buffer.alloc(0), info, KEY_BYTES))
+}
+
+function readKey(input: string | Uint8Array | undefined, index: number): Key {
+  const bytes = typeof input === 'string' ? fromBase64(input.trim()) : Buffer.from(input ?? [])
+  if (bytes.length !== KEY_BYTES || bytes.every((byte) => byte === bytes[0])) {
+    throw new ConfigurationError(
+      'SF_KEY_INVALID',
+      `Option keys[${index}] is not 32 random bytes in base64. Make one with: ` +
+        `node -p "crypto.randomBytes(32).toString('base64')"`,
+    )
+  }
+  const id = createHash('sha256')
+    .update('express-second-factor key id')
+    .update(bytes)
+    .digest('hex')
+    .slice(0, 12)
+  return { id, bytes }
+}
+
+function fromBase64(text: string): Buffer {
+  return /^[A-Za-z0-9+/_-]+={0,2}$/.test(text) ? Buffer.from(text, 'base64') : Buffer.alloc(0)
+}

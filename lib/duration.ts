@@ -1,0 +1,24 @@
+import { ConfigurationError } from './errors'
+
+/** Milliseconds, or a number with its unit: `'90s'`, `'5m'`, `'12h'`, `'30d'`. */
+export type Duration = number | `${number}${'s' | 'm' | 'h' | 'd'}`
+
+const UNITS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/**
+ * A duration in milliseconds.
+ *
+ * @param option the name to complain about
+ * @throws ConfigurationError `SF_DURATION`
+ */
+export function milliseconds(duration: Duration, option: string): number {
+  if (typeof duration === 'number' && duration >= 0) return duration
+  const [, amount, unit] = /^(\d+(?:\.\d+)?)([smhd])$/.exec(String(duration)) ?? []
+  if (amount === undefined || unit === undefined) {
+    throw new ConfigurationError(
+      'SF_DURATION',
+      `Option ${option} is a number of milliseconds or a text such as '5m', not ${duration}`,
+    )
+  }
+  return Number(amount) * (UNITS[unit] as number)
+}

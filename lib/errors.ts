@@ -1,0 +1,61 @@
+/** The stable codes of the answers to programs, and of the pages' messages. */
+export type ProblemCode =
+  | 'malformed'
+  | 'not_authenticated'
+  | 'invalid_code'
+  | 'second_factor_required'
+  | 'step_up_required'
+  | 'enrolment_required'
+  | 'password_required'
+  | 'csrf'
+  | 'already_enabled'
+  | 'not_enabled'
+  | 'no_enrolment'
+  | 'not_found'
+  | 'too_large'
+  | 'locked'
+  | 'unavailable'
+
+/** The HTTP status of each code. */
+export const statusOf: Record<ProblemCode, number> = {
+  malformed: 400,
+  not_authenticated: 401,
+  invalid_code: 401,
+  second_factor_required: 403,
+  step_up_required: 403,
+  enrolment_required: 403,
+  password_required: 403,
+  csrf: 403,
+  not_found: 404,
+  already_enabled: 409,
+  not_enabled: 409,
+  no_enrolment: 409,
+  too_large: 413,
+  locked: 429,
+  unavailable: 503,
+}
+
+/**
+ * The factor store or the keys do not answer, so nothing is known of the account: answered with 503, never
+ * with "no second factor". `status` lets Express's own error handling answer 503 too.
+ */
+export class UnavailableError extends Error {
+  readonly code = 'unavailable'
+  readonly status = 503
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'UnavailableError'
+  }
+}
+
+/** The app is put together in a way that cannot be safe or cannot work. Thrown at start where possible. */
+export class ConfigurationError extends Error {
+  constructor(
+    /** Stable, for searching: `SF_KEYS_MISSING`, ... */
+    readonly code: string,
+    message: string,
+  ) {
+    super(`${message} (${code})`)
+    this.name = 'ConfigurationError'
+  }
+}

@@ -1,0 +1,78 @@
+import type { Request, Response } from 'express'
+import { statusOf } from '../errors'
+import { isProgram } from './callers'
+import { type Languages, problemDetail, problemTitle } from './language'
+import type { Page, PageProblem } from './page'
+import type { FormToken, Renderer } from './renderer'
+
+/** How answers leave: pages to people, JSON to programs, and the same refusals in both forms. */
+export class Answers {
+  /** @param formToken the token for the forms of this answer */
+  constructor(
+    private readonly renderer: Renderer,
+    private readonly languages: Languages,
+    readonly formToken: (req: Request, res: Response) => FormToken,
+    private readonly now: () => number,
+  ) {}
+
+  page(req: Request, res: Response, page: Page, status = 200): Promise<void> {
+    if ('problem' in page && page.problem) this.#retryAfter(res, page.problem)
+    return this.renderer.render(req, res, page, status, this.formToken(req, res))
+  }
+
+  json(req: Request, res: Response, body: object | null, status = 200): void {
+    this.renderer.headers(req, res)
+    if (body === null) res.status(204).end()
+    else res.status(status).json(body)
+  }
+
+  /** 303, so that the browser goes on with GET (RFC 9110 section 15.4.4). */
+  redirect(req: Request, res: Response, url: string): void {
+    this.renderer.headers(req, res)
+    res.redirect(303, url)
+  }
+
+  /** A refusal where there is no page to show it on: a plain one for people. */
+  async problem(
+    req: Request,
+    res: Response,
+    problem: PageProblem,
+    extra: object = {},
+    wayBack = '/',
+  ): Promise<void> {
+    if (isProgram(req)) this.problemJson(req, res, problem, extra)
+    else await this.page(req, res, { name: 'problem', problem, wayBack }, statusOf[problem.code])
+  }
+
+  /** A refusal to a program: RFC 9457, with our stable `code`. */
+  problemJson(req: Request, res: Response, problem: PageProblem, extra: object = {}): void {
+    const language = this.languages.of(req)
+    const status = statusOf[problem.code]
+    const { code, lockedUntil, clock } = problem
+    this.renderer.headers(req, res)
+    this.#retryAfter(res, problem)
+    res
+      .status(status)
+      .type('application/problem+json')
+      .send(
+        JSON.stringify({
+          type: 'about:blank',
+          status,
+          title: problemTitle(language, code),
+          detail: problemDetail(language, problem),
+          code,
+          ...(lockedUntil !== undefined && { lockedUntil, ...(lockedUntil === null && { suspended: true }) }),
+          ...(clock && { clock }),
+          ...extra,
+        }),
+      )
+  }
+
+  /** Seconds until the lock ends; an hour where waiting does not help. */
+  #retryAfter(res: Response, { lockedUntil }: PageProblem): void {
+    if (lockedUntil === undefined) return
+    const seconds =
+      lockedUntil === null ? 3600 : Math.max(1, Math.ceil((lockedUntil.getTime() - this.now()) / 1000))
+    res.setHeader('Retry-After', seconds)
+  }
+}

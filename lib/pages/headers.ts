@@ -1,0 +1,55 @@
+import type { Request, Response } from 'express'
+
+export interface HeadersOptions {
+  /** Sources added to directives of the policy, such as `{ 'img-src': ['https://cdn.example.com'] }`. */
+  contentSecurityPolicy?: Record<string, string[]> | undefined
+  /** Origins that a form's redirect may lead to, besides our own. */
+  formAction?: string[] | undefined
+  /** The nonce of this answer, where the host's layout has scripts or styles of its own. */
+  nonce?: ((req: Request, res: Response) => string | undefined) | undefined
+  /** Extra style sheets; the origins of absolute URLs are allowed in the policy. */
+  stylesheets?: string[] | undefined
+}
+
+/** Sets the headers of every page and JSON answer, and returns the nonce, if there is one. */
+export type SetHeaders = (req: Request, res: Response) => string | undefined
+
+/** Fixes the policy once; only the nonce differs from answer to answer. */
+export function createHeaders(options: HeadersOptions = {}): SetHeaders {
+  const policy = new Map<string, string[]>([
+    ['default-src', ["'none'"]],
+    ['script-src', ["'self'"]],
+    ['style-src', ["'self'", ...originsOf(options.stylesheets ?? [])]],
+    ['img-src', ["'self'"]],
+    ['connect-src', ["'self'"]],
+    ['form-action', ["'self'", ...(options.formAction ?? [])]],
+    ['frame-ancestors', ["'none'"]],
+    ['base-uri', ["'none'"]],
+  ])
+  for (const [directive, sources] of Object.entries(options.contentSecurityPolicy ?? {})) {
+    // 'none' beside a source would be void, and browsers warn.
+    const present = (policy.get(directive) ?? []).filter(
+      (source) => source !== "'none'" || sources.length === 0,
+    )
+    policy.set(directive, [...present, ...sources])
+  }
+
+  return function setHeaders(req, res) {
+    const nonce = options.nonce?.(req, res)
+    if (nonce !== undefined && !/^[\w+/=-]+$/.test(nonce)) throw new TypeError('A CSP nonce is base64')
+    const directives = [...policy].map(([directive, sources]) => {
+      const takesNonce = nonce && (directive === 'script-src' || directive === 'style-src')
+      return [directive, ...sources, ...(takesNonce ? [`'nonce-${nonce}'`] : [])].join(' ')
+    })
+    res.setHeader('Cache-Control', 'no-store')
+    res.setHeader('Content-Security-Policy', directives.join('; '))
+    // Not no-referrer: with it our own forms would post `Origin: null`, which hosts that check Origin refuse.
+    res.setHeader('Referrer-Policy', 'same-origin')
+    res.setHeader('X-Content-Type-Options', 'nosniff')
+    return nonce
+  }
+}
+
+function originsOf(urls: string[]): string[] {
+  return [...new Set(urls.filter((url) => URL.canParse(url)).map((url) => new URL(url).origin))]
+}

@@ -1,0 +1,171 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import type { Request } from 'express'
+import i18next from 'i18next'
+import { ConfigurationError, type ProblemCode } from '../errors'
+import type { PageProblem } from './page'
+
+/** The language of one answer: its words, its direction, and dates and numbers as its reader writes them. */
+export interface Language {
+  /** Of the catalogue that the words come from: `en`, `pt-BR`. */
+  readonly tag: string
+  readonly dir: 'ltr' | 'rtl'
+  t(key: string, params?: Record<string, string | number>): string
+  /** The day in UTC, with the year only where it is not this one: `3 May`. */
+  date(date: Date): string
+  /** `14:05 UTC`: what reaches us of a reader does not tell the time zone. */
+  time(date: Date): string
+  /** `3 May at 14:05 UTC` */
+  dateTime(date: Date): string
+  number(value: number): string
+}
+
+export interface LanguagesOptions {
+  /** A folder of `<lang>.json` files: each is merged over ours, or adds a language. */
+  locales?: string | undefined
+  /** The reader's language, where the host knows it; otherwise `Accept-Language` decides. */
+  language?: ((req: Request) => string | undefined) | undefined
+}
+
+export interface Languages {
+  of(req: Request): Language
+}
+
+type Catalogue = { [key: string]: string | Catalogue }
+
+const ours = join(__dirname, '../../views/locales')
+const fallback = 'en'
+const rightToLeft = new Set(['ar', 'he', 'fa', 'ur'])
+
+/** Reads the catalogues, ours and the host's, and chooses among them for each request. */
+export function createLanguages(options: LanguagesOptions = {}): Languages {
+  const catalogues = readCatalogues(ours)
+  if (options.locales !== undefined) {
+    if (!existsSync(options.locales)) {
+      throw new ConfigurationError(
+        'SF_LOCALES_MISSING',
+        `The folder of option "locales", ${options.locales}, is not there`,
+      )
+    }
+    for (const [tag, theirs] of readCatalogues(options.locales)) {
+      catalogues.set(tag, merge(catalogues.get(tag) ?? {}, theirs))
+    }
+  }
+
+  // An instance of our own: the host may use i18next too. EJS escapes, so i18next must not do it again.
+  const i18n = i18next.createInstance()
+  i18n.init({
+    initAsync: false,
+    fallbackLng: fallback,
+    nsSeparator: false,
+    interpolation: { escapeValue: false },
+    resources: Object.fromEntries([...catalogues].map(([tag, translation]) => [tag, { translation }])),
+  })
+
+  function make(tag: string, formats: string): Language {
+    const translate = i18n.getFixedT(tag)
+    const format = (date: Date, parts: Intl.DateTimeFormatOptions) =>
+      new Intl.DateTimeFormat(formats, { timeZone: 'UTC', ...parts }).format(date)
+    const day = (date: Date): Intl.DateTimeFormatOptions => ({
+      day: 'numeric',
+      month: 'long',
+      ...(date.getUTCFullYear() !== new Date().getUTCFullYear() && { year: 'numeric' }),
+    })
+    const clock: Intl.DateTimeFormatOptions = { hour: 'numeric', minute: '2-digit', timeZoneName: 'short' }
+    return {
+      tag,
+      dir: rightToLeft.has(tag.split('-')[0] ?? '') ? 'rtl' : 'ltr',
+      t: (key, params = {}) => translate(key, params),
+      date: (date) => format(date, day(date)),
+      time: (date) => format(date, clock),
+      dateTime: (date) => format(date, { ...day(date), ...clock }),
+      number: (value) => new Intl.NumberFormat(formats).format(value),
+    }
+  }
+
+  return {
+    of(req) {
+      const wishes = [options.language?.(req), ...req.acceptsLanguages()]
+      for (const wish of wishes) {
+        const formats = canonical(wish)
+        const tag = formats && nearest(formats, catalogues)
+        // Dates follow the whole wish: whoever asks for en-GB reads "3 May", not "May 3".
+        if (formats && tag) return make(tag, formats)
+      }
+      return make(fallback, fallback)
+    },
+  }
+}
+
+/** What a refusal is called, in a line: the `title` of `application/problem+json` and a page's heading. */
+export function problemTitle(language: Language, code: ProblemCode): string {
+  return language.t(`problems.${code}.title`)
+}
+
+/** What a refusal means and what to do next: the `detail` to programs, the message beside the field to people. */
+export function problemDetail(language: Language, problem: PageProblem): string {
+  const { t } = language
+  if (problem.code === 'locked' && problem.lockedUntil !== undefined) {
+    return problem.lockedUntil === null
+      ? t('problems.locked.suspended')
+      : t('problems.locked.until', { time: language.time(problem.lockedUntil) })
+  }
+  if (problem.code === 'invalid_code' && problem.clock) {
+    const { direction, seconds, timeZone } = problem.clock
+    const kind = timeZone ? 'timeZone' : 'clock'
+    return t(`problems.invalid_code.${kind}.${direction}`, { difference: span(language, seconds) })
+  }
+  return t(`problems.${problem.code}.detail`)
+}
+
+/** `3 minutes`, `2 hours` */
+function span({ t, number }: Language, seconds: number): string {
+  if (seconds < 3600) {
+    const minutes = Math.max(1, Math.round(seconds / 60))
+    return t('common.minutes', { count: minutes, number: number(minutes) })
+  }
+  return t('common.hours', { count: seconds / 3600, number: number(seconds / 3600) })
+}
+
+function readCatalogues(folder: string): Map<string, Catalogue> {
+  const catalogues = new Map<string, Catalogue>()
+  for (const file of readdirSync(folder).filter((name) => name.endsWith('.json'))) {
+    const tag = canonical(basename(file, '.json'))
+    if (tag === undefined) {
+      throw new ConfigurationError(
+        'SF_LOCALE_NAME',
+        `${join(folder, file)} is not named after a language, as "de.json" is`,
+      )
+    }
+    try {
+      catalogues.set(tag, JSON.parse(readFileSync(join(folder, file), 'utf8')))
+    } catch (cause) {
+      throw new ConfigurationError('SF_LOCALE_UNREADABLE', `${join(folder, file)} is no JSON: ${cause}`)
+    }
+  }
+  return catalogues
+}
+
+function merge(base: Catalogue, over: Catalogue): Catalogue {
+  const merged = { ...base }
+  for (const [key, value] of Object.entries(over)) {
+    const below = merged[key]
+    merged[key] = typeof value === 'object' && typeof below === 'object' ? merge(below, value) : value
+  }
+  return merged
+}
+
+function canonical(tag: string | undefined): string | undefined {
+  try {
+    return tag ? Intl.getCanonicalLocales(tag)[0] : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The catalogue for `pt-BR-x`: that of its own name, else of `pt-BR`, else of `pt`. */
+function nearest(tag: string, catalogues: Map<string, Catalogue>): string | undefined {
+  const parts = tag.split('-')
+  while (parts.length > 0 && !catalogues.has(parts.join('-'))) parts.pop()
+  return parts.join('-') || undefined
+}

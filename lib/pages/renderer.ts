@@ -1,0 +1,203 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import ejs, { type TemplateFunction } from 'ejs'
+import type { Request, RequestHandler, Response } from 'express'
+import { ConfigurationError } from '../errors'
+import { createAssets } from './assets'
+import { createHeaders, type HeadersOptions, type SetHeaders } from './headers'
+import { type Language, type Languages, problemDetail, problemTitle } from './language'
+import type { Page, PageProblem } from './page'
+
+const ours = join(__dirname, '../../views')
+
+/** The hidden field that every form carries against forgery. */
+export interface FormToken {
+  field: string
+  token: string
+}
+
+/** What a layout is made of. `head` and `body` are HTML, the rest is text. */
+export interface LayoutParts {
+  title: string
+  /** Our style sheets and script. */
+  head: string
+  /** The card. */
+  body: string
+  lang: string
+  dir: 'ltr' | 'rtl'
+  /** The host's nonce, or ''. */
+  nonce: string
+}
+
+/** Everything around the card: the name of a view of the host's, or a function. */
+export type Layout = string | ((parts: LayoutParts, req: Request, res: Response) => string | Promise<string>)
+
+/** Where users find help: plain text, an e-mail address, a URL, or a text with its link. */
+export type Support = string | { text: string; href: string }
+
+export interface RendererOptions extends HeadersOptions {
+  issuer: string
+  languages: Languages
+  /** Where the router is mounted, as the browser sees it; `req.baseUrl` if not given. */
+  base?: ((req: Request) => string) | undefined
+  /** A folder whose files replace ours, file by file: pages, partials, layout and assets. */
+  views?: string | undefined
+  layout?: Layout | undefined
+  /** URLs of further style sheets, after ours. */
+  stylesheets?: string[] | undefined
+  support?: Support | undefined
+}
+
+export interface Renderer {
+  render(req: Request, res: Response, page: Page, status: number, form: FormToken): Promise<void>
+  /** The headers of every answer, for those that are not pages. */
+  headers: SetHeaders
+  /** For `router.use('/assets', assets)`. */
+  assets: RequestHandler
+}
+
+/** Renders our pages with our own EJS, whatever the host's view engine is. */
+export function createRenderer(options: RendererOptions): Renderer {
+  const { issuer, languages, layout, stylesheets = [] } = options
+  const template = createTemplates(options.views)
+  const assets = createAssets(options.views)
+  const headers = createHeaders(options)
+  const support = supportLink(options.support)
+
+  async function render(req: Request, res: Response, page: Page, status: number, form: FormToken) {
+    const language = languages.of(req)
+    const nonce = headers(req, res) ?? ''
+    // A path that begins with // would be another host's.
+    const base = (options.base?.(req) ?? req.baseUrl).replace(/^\/+/, '/').replace(/\/$/, '')
+    const heading = headingOf(language, page)
+    const problem = 'problem' in page && page.problem ? page.problem : null
+    const { tag: lang, dir } = language
+
+    const view = {
+      // Without a prototype: what somebody wrote on Object.prototype must not look like a page's field.
+      page: bare(page),
+      problem: problem && worded(language, problem),
+      heading,
+      form: bare(form),
+      base,
+      home: base || '/',
+      issuer,
+      support,
+      link,
+      language,
+      t: language.t,
+      lang,
+      dir,
+      nonce,
+    }
+    const parts: LayoutParts = {
+      title:
+        problem && page.name !== 'problem' ? language.t('common.errorTitle', { title: heading }) : heading,
+      head: template('partials/head', {
+        ...view,
+        stylesheets: [`${base}/assets${assets.path('second-factor.css')}`, ...stylesheets],
+        script: `${base}/assets${assets.path('second-factor.js')}`,
+      }),
+      body: template('partials/card', { ...view, content: template(page.name, view) }),
+      lang,
+      dir,
+      nonce,
+    }
+    const html =
+      typeof layout === 'function'
+        ? await layout(parts, req, res)
+        : typeof layout === 'string'
+          ? await hostView(layout, parts, req, res)
+          : template('layout', { ...parts, issuer })
+
+    res.statusCode = status
+    res.setHeader('Content-Type', 'text/html; charset=utf-8')
+    res.setHeader('Content-Length', Buffer.byteLength(html))
+    res.end(req.method === 'HEAD' ? undefined : html)
+  }
+
+  return { render, headers, assets: assets.handler }
+}
+
+type Template = (name: string, data: object) => string
+
+/** Each file compiled once: ours at the start, so that a replacement that does not compile is known then. */
+function createTemplates(views: string | undefined): Template {
+  if (views !== undefined && !existsSync(views)) {
+    throw new ConfigurationError('SF_VIEWS_MISSING', `The folder of option "views", ${views}, is not there`)
+  }
+  const compiled = new Map<string, TemplateFunction>()
+
+  function compile(name: string): TemplateFunction {
+    const known = compiled.get(name)
+    if (known) return known
+    const theirs = views && join(views, `${name}.ejs`)
+    const filename = theirs && existsSync(theirs) ? theirs : join(ours, `${name}.ejs`)
+    const fresh = ejs.compile(readFileSync(filename, 'utf8'), {
+      filename,
+      client: false,
+      async: false,
+      cache: false,
+      compileDebug: true,
+    })
+    compiled.set(name, fresh)
+    return fresh
+  }
+
+  // `include` is ours and not that of EJS: the same look-up and the same cache for partials as for pages.
+  const render: Template = (name, data) => {
+    const include = (partial: string, more: object = {}) => render(partial, { ...data, ...more })
+    return compile(name)({ ...data, include })
+  }
+
+  for (const folder of ['', 'partials/']) {
+    for (const file of readdirSync(join(ours, folder))) {
+      if (file.endsWith('.ejs')) compile(folder + file.slice(0, -'.ejs'.length))
+    }
+  }
+  return render
+}
+
+function hostView(name: string, parts: LayoutParts, req: Request, res: Response): Promise<string> {
+  return new Promise((resolve, reject) => {
+    req.app.render(
+      name,
+      { ...req.app.locals, ...res.locals, ...parts },
+      (error: Error | null, html: string) => (error ? reject(error) : resolve(html)),
+    )
+  })
+}
+
+function headingOf(language: Language, page: Page): string {
+  if (page.name === 'problem') return problemTitle(language, page.problem.code)
+  if (page.name === 'challenge') return language.t(`challenge.title.${page.method}`)
+  return language.t(`${page.name}.title`)
+}
+
+/** A problem in words. One that concerns the page's field stands beside it, any other above the page's action. */
+function worded(language: Language, problem: PageProblem) {
+  const beside = ['malformed', 'invalid_code', 'password_required']
+  return bare({
+    ...problem,
+    title: problemTitle(language, problem.code),
+    detail: problemDetail(language, problem),
+    onField: beside.includes(problem.code),
+  })
+}
+
+/** Refuses what would run as a script when followed. */
+function link(url: string): string {
+  return /^(https?:|mailto:|tel:|otpauth:|[/?#])/i.test(url) ? url : '#'
+}
+
+function supportLink(support: Support | undefined): { text: string; href: string | null } | null {
+  if (!support) return null
+  if (typeof support === 'object') return { text: support.text, href: link(support.href) }
+  if (/^https?:\/\//.test(support)) return { text: support, href: support }
+  if (/^[^\s@]+@[^\s@]+$/.test(support)) return { text: support, href: `mailto:${support}` }
+  return { text: support, href: null }
+}
+
+function bare<T extends object>(value: T): T {
+  return Object.assign(Object.create(null), value)
+}

@@ -1,0 +1,107 @@
+import type { AccountStatus } from '../account/accounts'
+import type { Method } from '../account/record'
+import { readTypedCode } from '../account/typed-code'
+import { maskName } from '../pages/mask'
+import type { Page, PageProblem } from '../pages/page'
+import { proofOf } from '../session/code-submission'
+import { save } from '../session/express-sessions'
+import { PENDING_LIFE } from '../session/marker'
+import type { Route, SessionState } from './route'
+import { settingsPage } from './settings'
+import { problemOf, type Visit } from './visit'
+
+const admits: readonly SessionState[] = ['pending', 'verified', 'unenrolled']
+
+export const challengeRoutes: Route[] = [
+  { method: 'get', path: '/challenge', admits, reads: true, handle: show },
+  // Not read before: the rule reads the account itself, and knows the session's epoch.
+  { method: 'post', path: '/challenge', admits, reads: false, handle: submit },
+  {
+    method: 'post',
+    path: '/challenge/cancel',
+    admits: [...admits, 'must-enrol'],
+    reads: false,
+    handle: cancel,
+  },
+]
+
+async function show(visit: Visit): Promise<void> {
+  const status = visit.status as AccountStatus
+  if (!status.enabled) return refuse(visit, { code: 'not_enabled' })
+  if (!visit.program) return visit.page(await challengePage(visit))
+  const lock = status.locks[askedMethod(visit)]
+  visit.json({
+    state: visit.state.state,
+    methods: status.methods,
+    expiresAt: expiresAt(visit),
+    lockedUntil: lock?.until ? new Date(lock.until) : null,
+    ...(lock && lock.until === null && { suspended: true }),
+    csrfToken: visit.csrfToken(),
+  })
+}
+
+async function submit(visit: Visit): Promise<void> {
+  const { rooms, req, account } = visit
+  const typed = readTypedCode(visit.field('code'))
+  if (!typed) return refuse(visit, { code: 'malformed' })
+  const answer = await rooms.submission.submit(req, account, typed)
+  if (!answer.accepted) {
+    if (answer.reason === 'revoked') return visit.sessionIsOver()
+    return refuse(visit, problemOf(answer))
+  }
+  const returnTo = await rooms.admission.enter(req, proofOf(account, answer))
+  const redirectTo = returnTo ?? rooms.settings.returnTo
+  if (!visit.program) return visit.redirect(redirectTo)
+  const { method, backupCodesRemaining } = answer
+  visit.json({ state: 'verified', method, redirectTo, backupCodesRemaining })
+}
+
+/** Half a login ends; a step-up is given up, and the session stays as it was. */
+async function cancel(visit: Visit): Promise<void> {
+  const { rooms, req, state, marker } = visit
+  const { loginUrl, returnTo } = rooms.settings
+  if (state.state === 'unenrolled') return refuse(visit, { code: 'not_enabled' })
+  const stepUp = state.state === 'verified'
+  if (stepUp) {
+    delete marker.returnTo
+    await save(req)
+  } else {
+    await new Promise<void>((resolve, reject) => req.logout((error) => (error ? reject(error) : resolve())))
+  }
+  if (visit.program) visit.json(null)
+  else visit.redirect(stepUp ? returnTo : loginUrl)
+}
+
+function refuse(visit: Visit, problem: PageProblem): Promise<void> {
+  return visit.refuse(problem, (shown) =>
+    shown.code === 'not_enabled' ? settingsPage(visit, shown) : challengePage(visit, shown),
+  )
+}
+
+async function challengePage(visit: Visit, problem?: PageProblem): Promise<Page> {
+  const status = visit.status ?? (await visit.rooms.views.read(visit.account.id))
+  const method = askedMethod(visit)
+  const other: Method = method === 'totp' ? 'backup-code' : 'totp'
+  const lock = status.locks[method]
+  const stepUp = visit.state.state === 'verified'
+  return {
+    name: 'challenge',
+    kind: stepUp ? 'step-up' : 'login',
+    target: stepUp ? (visit.marker.returnTo ?? null) : null,
+    method,
+    otherMethod: status.methods.includes(other) && !status.locks[other] ? other : null,
+    maskedName: maskName(visit.account.name),
+    expiresAt: expiresAt(visit),
+    lock: lock && { until: lock.until === null ? null : new Date(lock.until) },
+    ...(problem && { problem }),
+  }
+}
+
+/** The field to show; a code of either kind may be entered in it. */
+function askedMethod({ req }: Visit): Method {
+  return req.query.method === 'backup-code' ? 'backup-code' : 'totp'
+}
+
+function expiresAt({ state, marker }: Visit): Date | null {
+  return state.state === 'pending' ? new Date(marker.loginAt + PENDING_LIFE) : null
+}

@@ -1,0 +1,182 @@
+import type { AccountStatus } from '../account/accounts'
+import type { StagedEnrolment } from '../account/enrolment'
+import { readTypedCode } from '../account/typed-code'
+import { base32 } from '../authenticators/base32'
+import { otpauthUri } from '../authenticators/otpauth-uri'
+import { qrSvg } from '../authenticators/qr'
+import type { Page, PageProblem } from '../pages/page'
+import { expiryOf } from '../session/enrolments'
+import { userOf } from '../session/passport-session'
+import type { Route, SessionState } from './route'
+import { settingsPage } from './settings'
+import type { Visit } from './visit'
+
+/** Enabling needs a login at most this old, milliseconds, or the password. */
+const FRESH_LOGIN = 10 * 60_000
+const LONGEST_PASSWORD = 1024
+
+const admits: readonly SessionState[] = ['unenrolled', 'must-enrol', 'verified']
+
+export const enableRoutes: Route[] = [
+  { method: 'get', path: '/enable', admits, reads: true, handle: show },
+  { method: 'post', path: '/enable', admits, reads: true, handle: begin },
+  { method: 'post', path: '/enable/confirm', admits, reads: true, handle: confirm },
+  { method: 'post', path: '/enable/cancel', admits, reads: true, handle: cancel },
+]
+
+async function show(visit: Visit): Promise<void> {
+  if (isEnabled(visit)) return refuseEnabled(visit)
+  const staged = visit.rooms.enrolments.current(visit.req)
+  if (staged) return answer(visit, staged, 200)
+  const csrfToken = visit.csrfToken()
+  if (visit.program) return visit.refuse({ code: 'no_enrolment' }, startPage(visit), { csrfToken })
+  return visit.page(startPage(visit)())
+}
+
+async function begin(visit: Visit): Promise<void> {
+  const password = visit.field('password')
+  if (password !== undefined && (typeof password !== 'string' || password.length > LONGEST_PASSWORD)) {
+    return visit.refuse({ code: 'malformed' }, startPage(visit))
+  }
+  if (isEnabled(visit)) return refuseEnabled(visit)
+  const { enrolments } = visit.rooms
+  if (!enrolments.current(visit.req)) {
+    const refusal = await passwordProblem(visit, password)
+    if (refusal) return visit.refuse(refusal, startPage(visit))
+  }
+  const staged = await enrolments.begin(visit.req)
+  if (!visit.program) return visit.redirect(visit.url('/enable'))
+  return answer(visit, staged, 201)
+}
+
+async function confirm(visit: Visit): Promise<void> {
+  const { rooms, req, account } = visit
+  const staged = rooms.enrolments.current(req)
+  const repeated = !visit.program && isEnabled(visit) && typeof visit.field('enrolment') === 'string'
+  if (repeated) return visit.page(newCodesPage(visit, null, visit.url()))
+
+  const typed = readTypedCode(visit.field('code'))
+  if (!typed) return visit.refuse({ code: 'malformed' }, startOrEnrolPage(visit, staged))
+  if (isEnabled(visit)) return refuseEnabled(visit)
+  if (!staged) return visit.refuse({ code: 'no_enrolment' }, startPage(visit))
+
+  const confirmation =
+    typed.method === 'totp'
+      ? await rooms.accounts.confirmEnrolment(account.id, visit.marker.epoch, staged, typed.code)
+      : ({ enabled: false, reason: 'invalid', clock: null } as const)
+  if (confirmation.enabled) {
+    const { epoch, backupCodes, madeAt } = confirmation
+    const returnTo = await rooms.admission.enter(req, { accountId: account.id, epoch, method: 'totp' })
+    if (visit.program) return visit.json({ enabled: true, backupCodes })
+    return visit.page(newCodesPage(visit, { codes: backupCodes, madeAt }, returnTo ?? visit.url()))
+  }
+  if (confirmation.reason === 'revoked') return visit.sessionIsOver()
+  if (confirmation.reason === 'already-enabled') return refuseEnabled(visit)
+  const { clock } = confirmation
+  return visit.refuse({ code: 'invalid_code', ...(clock && { clock }) }, startOrEnrolPage(visit, staged))
+}
+
+async function cancel(visit: Visit): Promise<void> {
+  const { enrolments } = visit.rooms
+  if (!enrolments.current(visit.req)) {
+    return visit.refuse({ code: 'no_enrolment' }, (problem) =>
+      isEnabled(visit) ? settingsPage(visit, problem) : startPage(visit)(problem),
+    )
+  }
+  await enrolments.cancel(visit.req)
+  if (visit.program) visit.json(null)
+  else visit.redirect(visit.url())
+}
+
+function isEnabled(visit: Visit): boolean {
+  return (visit.status as AccountStatus).enabled
+}
+
+function refuseEnabled(visit: Visit): Promise<void> {
+  return visit.refuse({ code: 'already_enabled' }, (problem) => settingsPage(visit, problem))
+}
+
+/** A session that somebody else picked up must not be able to enrol: an old login proves itself again. */
+async function passwordProblem(visit: Visit, password: string | undefined): Promise<PageProblem | null> {
+  if (isFreshLogin(visit)) return null
+  const { verifyPassword } = visit.rooms.settings
+  const user = userOf(visit.req)
+  if (!password || !verifyPassword || !user) return { code: 'password_required' }
+  const right = await visit.rooms.accounts.checkPassword(
+    visit.account.id,
+    async () => (await verifyPassword(user, password, visit.req)) === true,
+  )
+  if (right === true) return null
+  if (right === false) return { code: 'password_required' }
+  return { code: 'locked', lockedUntil: right.until === null ? null : new Date(right.until) }
+}
+
+function isFreshLogin({ marker, rooms }: Visit): boolean {
+  const age = rooms.settings.now() - marker.loginAt
+  return age >= 0 && age < FRESH_LOGIN
+}
+
+async function answer(visit: Visit, staged: StagedEnrolment, status: number): Promise<void> {
+  if (!visit.program) return visit.page(await enrolPage(visit, staged), status)
+  const uri = uriOf(visit, staged)
+  visit.json(
+    {
+      secret: base32(staged.secret),
+      uri,
+      qr: await qrSvg(uri),
+      expiresAt: expiryOf(staged),
+      csrfToken: visit.csrfToken(),
+    },
+    status,
+  )
+}
+
+function uriOf({ rooms, account }: Visit, staged: StagedEnrolment): string {
+  return otpauthUri(rooms.settings.issuer, account.name, staged.secret)
+}
+
+function startPage(visit: Visit): (problem?: PageProblem) => Page {
+  const { loginUrl, verifyPassword } = visit.rooms.settings
+  return (problem) => ({
+    name: 'enable-start',
+    ask: isFreshLogin(visit) ? 'nothing' : verifyPassword ? 'password' : 'login',
+    loginUrl,
+    demanded: visit.mustEnrol,
+    ...(problem && { problem }),
+  })
+}
+
+async function enrolPage(visit: Visit, staged: StagedEnrolment, problem?: PageProblem): Promise<Page> {
+  const uri = uriOf(visit, staged)
+  return {
+    name: 'enable',
+    qr: await qrSvg(uri),
+    uri,
+    key: (base32(staged.secret).match(/.{4}/g) as string[]).join(' '),
+    issuer: visit.rooms.settings.issuer,
+    accountName: visit.account.name,
+    enrolment: String(staged.startedAt),
+    demanded: visit.mustEnrol,
+    ...(problem && { problem }),
+  }
+}
+
+function startOrEnrolPage(visit: Visit, staged: StagedEnrolment | null) {
+  return (problem: PageProblem) => (staged ? enrolPage(visit, staged, problem) : startPage(visit)(problem))
+}
+
+function newCodesPage(
+  visit: Visit,
+  shown: { codes: string[]; madeAt: number } | null,
+  continueTo: string,
+): Page {
+  return {
+    name: 'new-backup-codes',
+    codes: shown?.codes ?? null,
+    issuer: visit.rooms.settings.issuer,
+    accountName: visit.account.name,
+    madeAt: new Date(shown?.madeAt ?? visit.rooms.settings.now()),
+    replaced: false,
+    continueTo,
+  }
+}

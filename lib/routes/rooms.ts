@@ -1,0 +1,20 @@
+import type { Accounts } from '../account/accounts'
+import type { Settings } from '../options'
+import type { Answers } from '../pages/answers'
+import type { AccountViews } from '../session/account-views'
+import type { Admission } from '../session/admission'
+import type { CodeSubmission } from '../session/code-submission'
+import type { Enrolments } from '../session/enrolments'
+import type { Settler } from '../session/settle'
+
+/** What the routes work with. */
+export interface Rooms {
+  settings: Settings
+  accounts: Accounts
+  views: AccountViews
+  settler: Settler
+  admission: Admission
+  submission: CodeSubmission
+  enrolments: Enrolments
+  answers: Answers
+}

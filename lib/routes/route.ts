@@ -1,0 +1,18 @@
+import type { FactorState } from '../session/request-factor'
+import type { Visit } from './visit'
+
+/** A session that has begun: everything but anonymous and unavailable. */
+export type SessionState = Exclude<FactorState, 'anonymous' | 'unavailable'>
+
+/** One row of the router's table. */
+export interface Route {
+  method: 'get' | 'post'
+  path: string
+  /** The states that get as far as the handler; the others are led to where they can go on. */
+  admits: readonly SessionState[]
+  /** Verified sessions need a proof at most this old, milliseconds. */
+  maxAge?: number
+  /** The account is read before the handler: it gets `status`, and the session is settled by it. */
+  reads: boolean
+  handle(visit: Visit): Promise<void> | void
+}

@@ -1,0 +1,81 @@
+import { type Request, type RequestHandler, type Response, Router } from 'express'
+import { ConfigurationError, UnavailableError } from '../errors'
+import { isToken } from '../pages/csrf'
+import { sessionOf } from '../session/express-sessions'
+import type { Marker } from '../session/marker'
+import { type RequestState, stateOf } from '../session/request-factor'
+import { admit } from './admit'
+import { backupCodesRoutes } from './backup-codes'
+import { readBody } from './body'
+import { challengeRoutes } from './challenge'
+import { disableRoutes } from './disable'
+import { enableRoutes } from './enable'
+import type { Rooms } from './rooms'
+import type { Route } from './route'
+import { settingsRoutes } from './settings'
+import { Visit } from './visit'
+
+/** Every page and every JSON answer of the plugin. */
+export const routes: readonly Route[] = [
+  ...settingsRoutes,
+  ...enableRoutes,
+  ...challengeRoutes,
+  ...disableRoutes,
+  ...backupCodesRoutes,
+]
+
+export function createRouter(rooms: Rooms, assets: RequestHandler): Router {
+  const router = Router()
+  router.use('/assets', assets)
+  for (const route of routes) {
+    router[route.method](route.path, function secondFactorRoute(req, res, next) {
+      serve(rooms, route, req, res).catch((error: unknown) => {
+        if (error instanceof UnavailableError)
+          return rooms.answers.problem(req, res, { code: 'unavailable' }).catch(next)
+        next(error)
+      })
+    })
+  }
+  return router
+}
+
+/** The order of checks: session, forgery, shape, and then what the route's rule says. */
+async function serve(rooms: Rooms, route: Route, req: Request, res: Response): Promise<void> {
+  const state = mounted(req)
+  const admitted = await admit(rooms, route, req, res, state)
+  if (!admitted) return
+  if (route.method === 'post') {
+    const problem = await readBody(req, res)
+    const unread = problem === 'too_large' && req.headers['x-csrf-token'] === undefined
+    if (!unread && !isGenuine(rooms, req, res))
+      return rooms.answers.problem(req, res, { code: 'csrf' }, {}, state.base)
+    if (problem) return rooms.answers.problem(req, res, { code: problem }, {}, state.base)
+  }
+  await route.handle(new Visit(rooms, req, res, state, admitted.status))
+}
+
+/** The request was made by a page of ours, or by a program that has read one. */
+function isGenuine({ settings }: Rooms, req: Request, res: Response): boolean {
+  if (settings.csrf) return settings.csrf.verify?.(req, res) ?? true
+  const { csrf } = sessionOf(req).secondFactor as Marker
+  const body = req.body as Record<string, unknown> | undefined
+  const token = req.headers['x-csrf-token'] ?? (body && Object.hasOwn(body, '_csrf') ? body._csrf : undefined)
+  return isToken(csrf, token)
+}
+
+function mounted(req: Request): RequestState {
+  const state = stateOf(req)
+  if (!state) {
+    throw new ConfigurationError(
+      'SF_SESSION_MISSING',
+      'app.use(secondFactor.session()) is missing before the router',
+    )
+  }
+  if (req.baseUrl.toLowerCase() !== state.base.toLowerCase()) {
+    throw new ConfigurationError(
+      'SF_ROUTER_PATH',
+      `The router is mounted at '${req.baseUrl}', but option path says '${state.base}': make them the same`,
+    )
+  }
+  return state
+}

@@ -1,0 +1,99 @@
+import type { Request, RequestHandler, Response, Router } from 'express'
+import { type AccountStatus, Accounts } from './account/accounts'
+import { AccountRecords } from './account/records'
+import { Keyring } from './crypto/keyring'
+import { readOptions, type SecondFactorOptions } from './options'
+import { Answers } from './pages/answers'
+import { issueToken } from './pages/csrf'
+import { createLanguages } from './pages/language'
+import { createRenderer, type FormToken } from './pages/renderer'
+import type { Rooms } from './routes/rooms'
+import { createRouter } from './routes/router'
+import { AccountViews } from './session/account-views'
+import { Admission } from './session/admission'
+import { CodeSubmission } from './session/code-submission'
+import { Enrolments } from './session/enrolments'
+import { LoginHook } from './session/login-hook'
+import { stateOf } from './session/request-factor'
+import { createGate, type RequirementOptions } from './session/require-second-factor'
+import { createSession } from './session/session'
+import { Settler } from './session/settle'
+
+export interface SecondFactor {
+  /** The middleware that goes right after `passport.session()`. */
+  session(): RequestHandler
+  /** The pages and their JSON, to be mounted at option `path`. */
+  router(): Router
+  /** The gate of a route. @throws ConfigurationError `SF_DURATION` */
+  requireSecondFactor(options?: RequirementOptions): RequestHandler
+  /** What is known of an account. @throws UnavailableError */
+  status(accountId: string | number): Promise<AccountStatus>
+  /** Every session of the account proves itself again; call it when the password changed. @throws UnavailableError */
+  revokeSessions(accountId: string | number): Promise<void>
+  /** The account is closed: whoever is given its id inherits nothing. @throws UnavailableError */
+  forget(accountId: string | number): Promise<void>
+  /** For the strategies. @internal */
+  readonly submission: CodeSubmission
+}
+
+/**
+ * Puts a second factor between the password and the app.
+ *
+ * @throws ConfigurationError when an option is missing or cannot be safe
+ */
+export function createSecondFactor<User = Express.User>(options: SecondFactorOptions<User>): SecondFactor {
+  const settings = readOptions(options)
+  const { now } = settings
+
+  // What is known of accounts, and how it changes.
+  const keyring = new Keyring(settings.keys)
+  const accounts = new Accounts(new AccountRecords(settings.store, keyring, now), now, settings.backupCodes)
+
+  // What leaves: pages and JSON.
+  const languages = createLanguages({ language: options.language, locales: options.locales })
+  const renderer = createRenderer({
+    issuer: settings.issuer,
+    languages,
+    base: (req) => stateOf(req)?.base ?? settings.path,
+    views: options.views,
+    layout: options.layout,
+    stylesheets: options.stylesheets,
+    support: options.support,
+    nonce: options.nonce,
+    contentSecurityPolicy: options.contentSecurityPolicy,
+    formAction: options.formAction,
+  })
+  const answers = new Answers(renderer, languages, formToken, now)
+
+  // The states of a session, and the ways between them.
+  const views = new AccountViews(accounts, settings.revalidateAfter, now)
+  const settler = new Settler(settings, views)
+  const admission = new Admission(settings, views)
+  const submission = new CodeSubmission(settings, accounts, views)
+  const enrolments = new Enrolments(keyring, now)
+  const loginHook = new LoginHook(settings, views, settler, admission, answers)
+
+  const rooms: Rooms = { settings, accounts, views, settler, admission, submission, enrolments, answers }
+
+  function formToken(req: Request, res: Response): FormToken {
+    if (settings.csrf) return { field: settings.csrf.field ?? '_csrf', token: settings.csrf.token(req, res) }
+    const marker = req.session?.secondFactor
+    return { field: '_csrf', token: marker ? issueToken(marker.csrf) : '' }
+  }
+
+  return {
+    session: () => createSession(settings, settler, loginHook, answers),
+    router: () => createRouter(rooms, renderer.assets),
+    requireSecondFactor: (requirement) => createGate(settings, answers, requirement),
+    status: (accountId) => accounts.status(String(accountId)),
+    async revokeSessions(accountId) {
+      await accounts.revokeSessions(String(accountId))
+      views.forget(String(accountId))
+    },
+    async forget(accountId) {
+      await accounts.forget(String(accountId))
+      views.forget(String(accountId))
+    },
+    submission,
+  }
+}

@@ -1,0 +1,65 @@
+import type { Request } from 'express'
+import type { Method } from '../account/record'
+import type { Settings } from '../options'
+import type { AccountViews } from './account-views'
+import { regenerateKeeping, save, sessionOf } from './express-sessions'
+import { isHeld, type Marker, newCsrfSecret } from './marker'
+import { passportKey, passportUser, putPassportUser } from './passport-session'
+import { type RequestState, type SessionAccount, stateOf } from './request-factor'
+
+/** A second factor that was accepted: the store has it on record. */
+export interface Proof {
+  accountId: string
+  epoch: number
+  method: Method
+}
+
+/** Lets a session in, or changes what it is admitted for, after the account's record has changed. */
+export class Admission {
+  constructor(
+    private readonly settings: Settings,
+    private readonly views: AccountViews,
+  ) {}
+
+  /**
+   * The session becomes verified, under a new id; half a login becomes a whole one. What the host keeps in the
+   * session survives. Answers where the user was going, if anywhere; from now on that is forgotten.
+   */
+  async enter(req: Request, { accountId, epoch, method }: Proof): Promise<string | null> {
+    const marker = sessionOf(req).secondFactor as Marker
+    const now = this.settings.now()
+    const user = isHeld(marker) ? marker.user : passportUser(req)
+    const name = isHeld(marker)
+      ? marker.name
+      : ((stateOf(req) as RequestState).account as SessionAccount).name
+    const returnTo = marker.returnTo ?? null
+
+    await regenerateKeeping(req, ['secondFactor', passportKey(req)])
+    putPassportUser(req, user)
+    sessionOf(req).secondFactor = {
+      state: 'verified',
+      accountId,
+      epoch,
+      loginAt: marker.loginAt,
+      method,
+      verifiedAt: now,
+      // The forms of a page that was open before still post.
+      csrf: marker.csrf,
+    }
+    await save(req)
+    this.views.note(accountId, { epoch, enabled: true })
+    stateOf(req)?.becomeVerified({ id: accountId, name }, method, now)
+    return returnTo
+  }
+
+  /** The acting session goes on after its account's second factor was turned off. */
+  async stayWithoutFactor(req: Request, accountId: string, epoch: number): Promise<void> {
+    const session = sessionOf(req)
+    const { loginAt, csrf } = session.secondFactor ?? { loginAt: 0, csrf: newCsrfSecret() }
+    session.secondFactor = { state: 'unenrolled', accountId, epoch, loginAt, csrf }
+    await save(req)
+    this.views.note(accountId, { epoch, enabled: false })
+    const state = stateOf(req)
+    state?.become('unenrolled', state.account)
+  }
+}

@@ -1,0 +1,46 @@
+import type { Request } from 'express'
+import type { Accounts, Answer } from '../account/accounts'
+import type { TypedCode } from '../account/typed-code'
+import type { Settings } from '../options'
+import type { AccountViews } from './account-views'
+import type { Proof } from './admission'
+import { sessionOf } from './express-sessions'
+import { isHeld, type Marker } from './marker'
+import { userOf } from './passport-session'
+import type { SessionAccount } from './request-factor'
+
+/** Checks a code for the account of a request's session, and nobody else's. */
+export class CodeSubmission {
+  constructor(
+    private readonly settings: Settings,
+    private readonly accounts: Accounts,
+    private readonly views: AccountViews,
+  ) {}
+
+  /** @throws UnavailableError */
+  async submit(req: Request, account: SessionAccount, typed: TypedCode): Promise<Answer> {
+    const { epoch } = sessionOf(req).secondFactor as Marker
+    const answer = await this.accounts.verify(account.id, epoch, typed)
+    // The session is of another time of the account: whatever is remembered of it is too.
+    if (!answer.accepted && answer.reason === 'revoked') this.views.forget(account.id)
+    return answer
+  }
+
+  /** The host's user of the session: the one of this request, or the one that half a login holds. */
+  async user(req: Request): Promise<Express.User | null> {
+    const marker = sessionOf(req).secondFactor
+    if (!isHeld(marker)) return userOf(req) ?? null
+    return new Promise((resolve, reject) =>
+      this.settings.passport.deserializeUser(
+        marker.user,
+        req,
+        (error: unknown, user?: Express.User | false | null) =>
+          error ? reject(error) : resolve(user || null),
+      ),
+    )
+  }
+}
+
+export function proofOf(account: SessionAccount, { epoch, method }: Answer & { accepted: true }): Proof {
+  return { accountId: account.id, epoch, method }
+}

@@ -1,0 +1,52 @@
+import type { Request } from 'express'
+import { beginEnrolment, ENROLMENT_LIFE, type StagedEnrolment } from '../account/enrolment'
+import type { Keyring } from '../crypto/keyring'
+import { save, sessionOf } from './express-sessions'
+import type { Marker } from './marker'
+
+const CONTEXT = 'enrolment'
+
+/**
+ * Keeps an enrolment that was begun in the session that began it, sealed: who reads the session store learns no
+ * secret, and the account knows nothing of it until a code proves it.
+ */
+export class Enrolments {
+  constructor(
+    private readonly keyring: Keyring,
+    private readonly now: () => number,
+  ) {}
+
+  /** The enrolment of this session, or null when none was begun or its time is over. */
+  current(req: Request): StagedEnrolment | null {
+    const { accountId, enrolment } = sessionOf(req).secondFactor as Marker
+    if (!enrolment) return null
+    const { secret, startedAt } = JSON.parse(this.keyring.open(accountId, CONTEXT, enrolment))
+    if (this.now() >= startedAt + ENROLMENT_LIFE) return null
+    return { secret: Buffer.from(secret, 'base64'), startedAt }
+  }
+
+  /** Begins one; asked for again it is the same. */
+  async begin(req: Request): Promise<StagedEnrolment> {
+    const present = this.current(req)
+    if (present) return present
+    const marker = sessionOf(req).secondFactor as Marker
+    const staged = beginEnrolment(this.now())
+    const text = JSON.stringify({
+      secret: Buffer.from(staged.secret).toString('base64'),
+      startedAt: staged.startedAt,
+    })
+    marker.enrolment = this.keyring.seal(marker.accountId, CONTEXT, text)
+    await save(req)
+    return staged
+  }
+
+  async cancel(req: Request): Promise<void> {
+    delete (sessionOf(req).secondFactor as Marker).enrolment
+    await save(req)
+  }
+}
+
+/** When an enrolment can no longer be confirmed. */
+export function expiryOf(staged: StagedEnrolment): Date {
+  return new Date(staged.startedAt + ENROLMENT_LIFE)
+}

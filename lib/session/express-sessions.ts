@@ -1,0 +1,66 @@
+import type { Request } from 'express'
+import type { AppSession } from './marker'
+
+/** The session of a request, as express-session made it. */
+export function sessionOf(req: Request): AppSession {
+  return req.session as AppSession
+}
+
+/** Writes the session now, so that an answer that leaves afterwards rests on what is stored. */
+export function save(req: Request): Promise<void> {
+  return new Promise((resolve, reject) => req.session.save((error) => (error ? reject(error) : resolve())))
+}
+
+/** A new session id. What the session held survives, its cookie's lifetime too, but for the keys in `without`. */
+export async function regenerateKeeping(req: Request, without: string[]): Promise<void> {
+  const old = sessionOf(req)
+  await new Promise<void>((resolve, reject) =>
+    old.regenerate((error: unknown) => (error ? reject(error) : resolve())),
+  )
+  const fresh = sessionOf(req)
+  for (const [key, value] of Object.entries(old)) {
+    if (key !== 'cookie' && !without.includes(key)) fresh[key] = value
+  }
+  const { originalMaxAge } = old.cookie
+  if (originalMaxAge !== fresh.cookie.originalMaxAge) {
+    if (originalMaxAge === null) fresh.cookie.expires = null
+    else fresh.cookie.maxAge = originalMaxAge
+  }
+}
+
+/**
+ * Changes the session that the next `regenerate` of this request makes, just before it is first saved: not even
+ * one write of it is seen without the change.
+ */
+export function shapeNextSession(req: Request, shape: (session: AppSession) => void): void {
+  const old = sessionOf(req)
+  replaceOnce(old, 'regenerate', (regenerate, callback) => {
+    regenerate.call(old, (error: unknown) => {
+      const fresh = sessionOf(req)
+      replaceOnce(fresh, 'save', (save, ...args) => {
+        shape(fresh)
+        return save.apply(fresh, args)
+      })
+      ;(callback as (error: unknown) => void)(error)
+    })
+    return old
+  })
+}
+
+type Method = (...args: unknown[]) => unknown
+
+/** Replaces a method for one call. Not enumerable: what enumerates the session must not meet it. */
+function replaceOnce(
+  session: AppSession,
+  name: 'save' | 'regenerate',
+  replacement: (original: Method, ...args: unknown[]) => unknown,
+): void {
+  const own = Object.getOwnPropertyDescriptor(session, name)
+  const original = session[name] as Method
+  const value = (...args: unknown[]) => {
+    if (own) Object.defineProperty(session, name, own)
+    else delete (session as Record<string, unknown>)[name]
+    return replacement(original, ...args)
+  }
+  Object.defineProperty(session, name, { configurable: true, enumerable: false, writable: true, value })
+}

@@ -1,0 +1,54 @@
+import { ENROLMENT_LIFE } from '../account/enrolment'
+import { isHeld, type Marker, PENDING_LIFE, type UnenrolledMarker, type VerifiedMarker } from './marker'
+
+/** What a judgement rests on: a fresh look at the account, or one not older than `revalidateAfter`. */
+export interface AccountView {
+  epoch: number
+  enabled: boolean
+}
+
+/** What to do with a session that Passport calls logged in. */
+export type LoginJudgement =
+  /** It goes on as it is. */
+  | { verdict: 'keep'; marker: UnenrolledMarker | VerifiedMarker }
+  /** It goes on, and gets our marker from now on. */
+  | { verdict: 'adopt' }
+  /** It becomes half a login: the account has a second factor, or must get one, that this session lacks. */
+  | { verdict: 'hold'; as: 'pending' | 'must-enrol' }
+  /** It ends. */
+  | { verdict: 'log-out' }
+
+/**
+ * Judges a session that Passport calls logged in as `accountId`. A proof counts for one account and one epoch:
+ * every other session of an account with a second factor is half a login.
+ *
+ * @param required the host demands a second factor of this user
+ */
+export function judgeLogin(
+  marker: Marker | undefined,
+  accountId: string,
+  view: AccountView,
+  required: boolean,
+): LoginJudgement {
+  const own = marker?.accountId === accountId && !isHeld(marker) ? marker : null
+  if (view.enabled) {
+    return own?.state === 'verified' && own.epoch === view.epoch
+      ? { verdict: 'keep', marker: own }
+      : { verdict: 'hold', as: 'pending' }
+  }
+  if (own && (own.epoch !== view.epoch || own.state === 'verified')) return { verdict: 'log-out' }
+  if (required) return { verdict: 'hold', as: 'must-enrol' }
+  return own ? { verdict: 'keep', marker: own } : { verdict: 'adopt' }
+}
+
+/**
+ * Whether half a login goes on: ten minutes from the password, while enrolling as long as the enrolment.
+ *
+ * @param view where the account was just read: another epoch ends it too
+ */
+export function heldGoesOn(marker: Marker, now: number, view?: AccountView): boolean {
+  const life =
+    marker.state === 'must-enrol' && marker.enrolment ? PENDING_LIFE + ENROLMENT_LIFE : PENDING_LIFE
+  if (now < marker.loginAt || now >= marker.loginAt + life) return false
+  return view === undefined || (view.epoch === marker.epoch && view.enabled === (marker.state === 'pending'))
+}

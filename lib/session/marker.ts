@@ -1,0 +1,63 @@
+import { randomBytes } from 'node:crypto'
+import type { Session, SessionData } from 'express-session'
+import type { Method } from '../account/record'
+
+interface Common {
+  accountId: string
+  /** The account's epoch that this session was admitted in. */
+  epoch: number
+  /** When the password (or whatever the host's login asks) was accepted, milliseconds since 1970; 0: unknown. */
+  loginAt: number
+  /** Secret behind the tokens of this session's forms. */
+  csrf: string
+  /** Where the user was going. */
+  returnTo?: string
+  /** An enrolment that was begun, sealed. */
+  enrolment?: string
+}
+
+/** Logged in, without a second factor since the account has none. */
+export interface UnenrolledMarker extends Common {
+  state: 'unenrolled'
+}
+
+/** Logged in, with a second factor proven. */
+export interface VerifiedMarker extends Common {
+  state: 'verified'
+  method: Method
+  /** When the second factor was last proven, milliseconds since 1970. */
+  verifiedAt: number
+}
+
+/** Half a login. Passport's user is held here and nowhere else, so that nobody else sees a login. */
+export interface HeldMarker extends Common {
+  state: 'pending' | 'must-enrol'
+  /** What Passport serialized. */
+  user: unknown
+  /** The account's name for the page. */
+  name: string
+}
+
+/** What the plugin keeps in a session, under the key `secondFactor`. */
+export type Marker = UnenrolledMarker | VerifiedMarker | HeldMarker
+
+declare module 'express-session' {
+  interface SessionData {
+    secondFactor?: Marker
+    /** Where a login is to return: the convention that Passport itself reads. */
+    returnTo?: string
+  }
+}
+
+export type AppSession = Session & Partial<SessionData> & Record<string, unknown>
+
+/** How long half a login lasts, milliseconds. */
+export const PENDING_LIFE = 10 * 60_000
+
+export function newCsrfSecret(): string {
+  return randomBytes(18).toString('base64url')
+}
+
+export function isHeld(marker: Marker | undefined): marker is HeldMarker {
+  return marker?.state === 'pending' || marker?.state === 'must-enrol'
+}

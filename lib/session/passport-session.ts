@@ -1,0 +1,50 @@
+import type { Request } from 'express'
+import { sessionOf } from './express-sessions'
+import type { AppSession } from './marker'
+
+/** What Passport adds to a request and does not type. */
+interface PassportRequest {
+  _sessionManager?: { _key?: string }
+  _userProperty?: string
+}
+
+/** The key under which Passport keeps its user in the session. */
+export function passportKey(req: Request): string {
+  return (req as PassportRequest)._sessionManager?._key ?? 'passport'
+}
+
+/** The user as Passport serialized it into the session. */
+export function passportUser(req: Request, session: AppSession = sessionOf(req)): unknown {
+  return (session[passportKey(req)] as { user?: unknown } | undefined)?.user
+}
+
+export function putPassportUser(req: Request, user: unknown): void {
+  const session = sessionOf(req)
+  const key = passportKey(req)
+  session[key] = { ...(session[key] as object | undefined), user }
+}
+
+/** Takes the user out; the whole entry when nothing else is in it. */
+export function removePassportUser(req: Request, session: AppSession = sessionOf(req)): void {
+  const key = passportKey(req)
+  const { user, ...rest } = (session[key] ?? {}) as { user?: unknown }
+  if (Object.keys(rest).length > 0) session[key] = rest
+  else delete session[key]
+}
+
+/** The request's user, under the property that Passport uses. */
+export function userOf(req: Request): Express.User | undefined {
+  return properties(req)[userProperty(req)] as Express.User | undefined
+}
+
+export function setUser(req: Request, user: Express.User | undefined): void {
+  properties(req)[userProperty(req)] = user
+}
+
+function userProperty(req: Request): string {
+  return (req as PassportRequest)._userProperty ?? 'user'
+}
+
+function properties(req: Request): Record<string, unknown> {
+  return req as unknown as Record<string, unknown>
+}

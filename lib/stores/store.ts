@@ -1,0 +1,31 @@
+/**
+ * What a store keeps of one account. Only `sealed` carries meaning; the store never looks into it.
+ */
+export interface StoredRecord {
+  /** Counts the writes of this row, from 1. The condition of every write. */
+  version: number
+  /** Whether two-factor authentication is on: for lists and reports, never for a decision. */
+  activated: boolean
+  /** The whole account record under authenticated encryption, as printable ASCII. */
+  sealed: string
+}
+
+/**
+ * Where the account records live. Two methods make a store; two more serve reports and erasure.
+ *
+ * A store that cannot answer rejects its promise, and the account is then answered with 503. It never
+ * answers `null` or `true` when it does not know.
+ */
+export interface SecondFactorStore {
+  /** The row of an account, or `null` when there certainly is none. */
+  get(accountId: string): Promise<StoredRecord | null>
+  /**
+   * Writes `next` if, and only if, the row still has `expectedVersion` at that moment (0: there is no row).
+   * One atomic step. `false` means that somebody else wrote first: nothing was changed.
+   */
+  compareAndSet(accountId: string, expectedVersion: number, next: StoredRecord): Promise<boolean>
+  /** Rows in the order of their account id, after `after` (null: from the first), at most `limit`. */
+  list?(after: string | null, limit: number): Promise<{ accountId: string; record: StoredRecord }[]>
+  /** Erases the row of an account. No row is no error. */
+  delete?(accountId: string): Promise<void>
+}

@@ -1,0 +1,113 @@
+import type { Request } from 'express'
+import type { StrategyCreatedStatic } from 'passport'
+import type { Method } from '../account/record'
+import { readTypedCode } from '../account/typed-code'
+import { ConfigurationError, type ProblemCode, statusOf } from '../errors'
+import { type CodeSubmission, proofOf } from '../session/code-submission'
+import { recordProof } from '../session/login-hook'
+import { stateOf } from '../session/request-factor'
+
+export interface CodeStrategyOptions {
+  /** The field of the body that holds the code. Default `code`. The query is never read. */
+  codeField?: string
+}
+
+/** What `passport.authenticate` gets as info when a code was refused. */
+export interface RefusedCode {
+  code: ProblemCode
+  message: string
+  /** `locked`: until when; null when waiting does not help. */
+  lockedUntil?: Date | null
+}
+
+/** Where a strategy finds the rooms: what `createSecondFactor` returned. */
+export interface StrategyHost {
+  /** @internal */
+  readonly submission: CodeSubmission
+}
+
+type Outcome = { user: Express.User; backupCodesRemaining: number } | { refused: RefusedCode }
+
+/**
+ * A Passport strategy that proves a second factor in a session that a password has begun, or proves it again
+ * later. It succeeds with the session's own user, and the login that Passport then does makes the session
+ * verified. A refused code fails with 400, 401, 409 or 429; a store that is away is an error with status 503.
+ */
+export abstract class CodeStrategy {
+  abstract readonly name: Method
+  // Not #private: Passport works on an object that inherits from this one.
+  private readonly host: StrategyHost
+  private readonly field: string
+
+  constructor(host: StrategyHost, options: CodeStrategyOptions = {}) {
+    if (!host?.submission) {
+      throw new ConfigurationError('SF_STRATEGY', 'A strategy takes what createSecondFactor() returned')
+    }
+    this.host = host
+    this.field = options.codeField ?? 'code'
+  }
+
+  authenticate(this: CodeStrategy & StrategyCreatedStatic, req: Request): void {
+    this.prove(req).then(
+      (outcome) => {
+        if ('refused' in outcome) return this.fail(outcome.refused, statusOf[outcome.refused.code])
+        const { user, backupCodesRemaining } = outcome
+        this.success(user, { method: this.name, backupCodesRemaining })
+      },
+      (error) => this.error(error),
+    )
+  }
+
+  /** @internal */
+  async prove(req: Request): Promise<Outcome> {
+    const state = stateOf(req)
+    if (!state) {
+      throw new ConfigurationError(
+        'SF_SESSION_MISSING',
+        'app.use(secondFactor.session()) is missing before this route',
+      )
+    }
+    const { account } = state
+    if (state.state === 'must-enrol') return refused('enrolment_required')
+    if (!account) return refused(state.state === 'unavailable' ? 'unavailable' : 'not_authenticated')
+
+    const body = req.body as Record<string, unknown> | undefined
+    const typed = readTypedCode(body && Object.hasOwn(body, this.field) ? body[this.field] : undefined)
+    if (typed?.method !== this.name) return refused('malformed')
+
+    const { submission } = this.host
+    const user = await submission.user(req)
+    if (!user) return refused('not_authenticated')
+    const answer = await submission.submit(req, account, typed)
+    if (answer.accepted) {
+      recordProof(req, proofOf(account, answer))
+      return { user, backupCodesRemaining: answer.backupCodesRemaining }
+    }
+    switch (answer.reason) {
+      case 'locked':
+        return refused('locked', answer.lock.until === null ? null : new Date(answer.lock.until))
+      case 'not-enrolled':
+        return refused('not_enabled')
+      case 'revoked':
+        return refused('not_authenticated')
+      case 'invalid':
+        return refused('invalid_code')
+    }
+  }
+}
+
+const MESSAGES: Partial<Record<ProblemCode, string>> = {
+  malformed: 'This is not a code',
+  invalid_code: 'The code was not accepted',
+  not_authenticated: 'Sign in with your password first',
+  enrolment_required: 'Two-factor authentication must be enabled first',
+  not_enabled: 'Two-factor authentication is not enabled',
+  locked: 'Too many wrong codes: wait before you try again',
+  unavailable: 'Codes cannot be checked at the moment',
+}
+
+function refused(code: ProblemCode, lockedUntil?: Date | null): Outcome {
+  return {
+    refused: { code, message: MESSAGES[code] ?? code, ...(lockedUntil !== undefined && { lockedUntil }) },
+  }
+}
