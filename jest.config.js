@@ -4,5 +4,6 @@ module.exports = {
   roots: ['<rootDir>/__tests__'],
   testMatch: ['**/*.test.ts'],
   transform: { '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } } }] },
+  reporters: ['default', '<rootDir>/__tests__/support/closing-line.js'],
   moduleNameMapper: { '^express-second-factor$': '<rootDir>/lib/index.ts' },
 }

@@ -1,1 +1,38 @@
-import {x} from "express-second-factor"; console.log(x)
+import { createApp } from './app'
+import { readConfig } from './config'
+import { DEMO_PASSWORD } from './users'
+
+async function main(): Promise<void> {
+  const config = readConfig()
+  const { app, close } = await createApp(config)
+
+  const server = app.listen(config.port, () => {
+    console.log(`
+  Quayside Savings, a demonstration of express-second-factor
+
+    http://localhost:${config.port}
+
+    accounts   alice, bob, carol, admin
+    password   ${DEMO_PASSWORD}
+    data       ${config.dataDir}
+`)
+  })
+  server.on('error', fail)
+
+  const stop = () => {
+    server.close(() => {
+      close()
+      process.exit(0)
+    })
+    server.closeAllConnections()
+  }
+  process.once('SIGTERM', stop)
+  process.once('SIGINT', stop)
+}
+
+function fail(error: Error): void {
+  console.error(error.message)
+  process.exit(1)
+}
+
+main().catch(fail)

@@ -8,7 +8,7 @@ import { issueToken } from './pages/csrf'
 import { createLanguages } from './pages/language'
 import { createRenderer, type FormToken } from './pages/renderer'
 import type { Rooms } from './routes/rooms'
-import { createRouter } from './routes/router'
+import { createRouter, isRoute } from './routes/router'
 import { AccountViews } from './session/account-views'
 import { Admission } from './session/admission'
 import { CodeSubmission } from './session/code-submission'
@@ -82,7 +82,7 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
   }
 
   return {
-    session: () => createSession(settings, settler, loginHook, answers),
+    session: () => createSession(settings, settler, loginHook, answers, isRoute),
     router: () => createRouter(rooms, renderer.assets),
     requireSecondFactor: (requirement) => createGate(settings, answers, requirement),
     status: (accountId) => accounts.status(String(accountId)),

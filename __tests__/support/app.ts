@@ -82,7 +82,7 @@ export function createTestApp(options: TestAppOptions = {}): TestApp {
     else res.status(401).json({ state: req.secondFactor?.state })
   })
   app.get('/vault', secondFactor.requireSecondFactor(), (req, res) => {
-    res.json({ vault: (req.user as User).id })
+    res.json({ vault: userOf(req.user).id })
   })
   app.all('/transfer', secondFactor.requireSecondFactor({ maxAge: '5m' }), (_req, res) => {
     res.json({ transferred: true })
@@ -90,16 +90,20 @@ export function createTestApp(options: TestAppOptions = {}): TestApp {
   return { app, secondFactor, store, sessionStore, clock }
 }
 
+/** `Express.User` is whatever another test's app says it is. */
+export const userOf = (user: Express.User | undefined) => user as unknown as User
+const expressUser = (user: User | undefined) => (user ?? false) as unknown as Express.User | false
+
 /** A Passport of our own, so that test files do not share strategies. */
 export const hostPassport = new passport.Passport() as unknown as typeof passport
-hostPassport.serializeUser((user, done) => done(null, (user as User).id))
+hostPassport.serializeUser((user, done) => done(null, userOf(user).id))
 hostPassport.deserializeUser((id, done) =>
-  done(null, Object.values(users).find((user) => user.id === id) ?? false),
+  done(null, expressUser(Object.values(users).find((user) => user.id === id))),
 )
 hostPassport.use(
   new LocalStrategy((username, password, done) => {
     const user = password === PASSWORD ? users[username] : undefined
-    done(null, user ?? false)
+    done(null, expressUser(user))
   }),
 )
 

@@ -5,7 +5,7 @@ import { maskName } from '../pages/mask'
 import type { Page, PageProblem } from '../pages/page'
 import { proofOf } from '../session/code-submission'
 import { save } from '../session/express-sessions'
-import { PENDING_LIFE } from '../session/marker'
+import { isHeld, PENDING_LIFE } from '../session/marker'
 import type { Route, SessionState } from './route'
 import { settingsPage } from './settings'
 import { problemOf, type Visit } from './visit'
@@ -102,6 +102,6 @@ function askedMethod({ req }: Visit): Method {
   return req.query.method === 'backup-code' ? 'backup-code' : 'totp'
 }
 
-function expiresAt({ state, marker }: Visit): Date | null {
-  return state.state === 'pending' ? new Date(marker.loginAt + PENDING_LIFE) : null
+function expiresAt({ marker }: Visit): Date | null {
+  return isHeld(marker) ? new Date(marker.heldAt + PENDING_LIFE) : null
 }

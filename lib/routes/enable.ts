@@ -6,7 +6,6 @@ import { otpauthUri } from '../authenticators/otpauth-uri'
 import { qrSvg } from '../authenticators/qr'
 import type { Page, PageProblem } from '../pages/page'
 import { expiryOf } from '../session/enrolments'
-import { userOf } from '../session/passport-session'
 import type { Route, SessionState } from './route'
 import { settingsPage } from './settings'
 import type { Visit } from './visit'
@@ -100,7 +99,7 @@ function refuseEnabled(visit: Visit): Promise<void> {
 async function passwordProblem(visit: Visit, password: string | undefined): Promise<PageProblem | null> {
   if (isFreshLogin(visit)) return null
   const { verifyPassword } = visit.rooms.settings
-  const user = userOf(visit.req)
+  const user = await visit.rooms.submission.user(visit.req)
   if (!password || !verifyPassword || !user) return { code: 'password_required' }
   const right = await visit.rooms.accounts.checkPassword(
     visit.account.id,

@@ -24,6 +24,14 @@ export const routes: readonly Route[] = [
   ...backupCodesRoutes,
 ]
 
+const paths = new Set(routes.map(({ path }) => path))
+
+/** Whether the router serves a path, as Express would find: in any case, with or without a slash at the end. */
+export function isRoute(path: string): boolean {
+  const plain = path.toLowerCase().replace(/\/$/, '') || '/'
+  return paths.has(plain) || plain.startsWith('/assets/')
+}
+
 export function createRouter(rooms: Rooms, assets: RequestHandler): Router {
   const router = Router()
   router.use('/assets', assets)

@@ -19,8 +19,9 @@ export class Enrolments {
   /** The enrolment of this session, or null when none was begun or its time is over. */
   current(req: Request): StagedEnrolment | null {
     const { accountId, enrolment } = sessionOf(req).secondFactor as Marker
-    if (!enrolment) return null
-    const { secret, startedAt } = JSON.parse(this.keyring.open(accountId, CONTEXT, enrolment))
+    const text = enrolment && this.#opened(accountId, enrolment)
+    if (!text) return null
+    const { secret, startedAt } = JSON.parse(text)
     if (this.now() >= startedAt + ENROLMENT_LIFE) return null
     return { secret: Buffer.from(secret, 'base64'), startedAt }
   }
@@ -38,6 +39,15 @@ export class Enrolments {
     marker.enrolment = this.keyring.seal(marker.accountId, CONTEXT, text)
     await save(req)
     return staged
+  }
+
+  /** One that no key opens any more is as good as none: nothing rests on it yet. */
+  #opened(accountId: string, sealed: string): string | null {
+    try {
+      return this.keyring.open(accountId, CONTEXT, sealed)
+    } catch {
+      return null
+    }
   }
 
   async cancel(req: Request): Promise<void> {

@@ -1,5 +1,12 @@
 import { ENROLMENT_LIFE } from '../account/enrolment'
-import { isHeld, type Marker, PENDING_LIFE, type UnenrolledMarker, type VerifiedMarker } from './marker'
+import {
+  type HeldMarker,
+  isHeld,
+  type Marker,
+  PENDING_LIFE,
+  type UnenrolledMarker,
+  type VerifiedMarker,
+} from './marker'
 
 /** What a judgement rests on: a fresh look at the account, or one not older than `revalidateAfter`. */
 export interface AccountView {
@@ -42,13 +49,13 @@ export function judgeLogin(
 }
 
 /**
- * Whether half a login goes on: ten minutes from the password, while enrolling as long as the enrolment.
+ * Whether half a login goes on: for ten minutes, while enrolling as long as the enrolment.
  *
  * @param view where the account was just read: another epoch ends it too
  */
-export function heldGoesOn(marker: Marker, now: number, view?: AccountView): boolean {
+export function heldGoesOn(marker: HeldMarker, now: number, view?: AccountView): boolean {
   const life =
     marker.state === 'must-enrol' && marker.enrolment ? PENDING_LIFE + ENROLMENT_LIFE : PENDING_LIFE
-  if (now < marker.loginAt || now >= marker.loginAt + life) return false
+  if (now < marker.heldAt || now >= marker.heldAt + life) return false
   return view === undefined || (view.epoch === marker.epoch && view.enabled === (marker.state === 'pending'))
 }

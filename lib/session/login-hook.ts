@@ -127,7 +127,7 @@ export class LoginHook {
     )
     // On our own pages the request goes on, without a user: there the callback is never that of a login form,
     // but of something that logs in at every request.
-    if (isOwnPath(req, state)) return true
+    if (state.isOwn(req)) return true
     await this.#answerHeld(req, res, state)
     return false
   }
@@ -197,13 +197,6 @@ export class LoginHook {
       await this.answers.problem(req, res, { code: 'second_factor_required' }, { challengeUrl: url })
     else await this.answers.problem(req, res, { code: 'enrolment_required' }, { enableUrl: url })
   }
-}
-
-/** The request is for a page of the plugin. */
-export function isOwnPath(req: Request, state: RequestState): boolean {
-  const path = (req.originalUrl.split('?')[0] as string).toLowerCase()
-  const base = state.base.toLowerCase()
-  return path === base || path.startsWith(`${base}/`)
 }
 
 /** Where this login would have gone: where a gate stopped the user, else where the login's route sends it. */

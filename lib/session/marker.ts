@@ -36,6 +36,8 @@ export interface HeldMarker extends Common {
   user: unknown
   /** The account's name for the page. */
   name: string
+  /** When the session came to be held, milliseconds since 1970. */
+  heldAt: number
 }
 
 /** What the plugin keeps in a session, under the key `secondFactor`. */

@@ -38,8 +38,21 @@ export class RequestState implements RequestFactor {
   verifiedAt: Date | null = null
   account: SessionAccount | null = null
 
-  /** @param base where the router is, as the browser sees it */
-  constructor(readonly base: string) {}
+  /**
+   * @param base where the router is, as the browser sees it
+   * @param isRoute whether the router serves a path below it
+   */
+  constructor(
+    readonly base: string,
+    private readonly isRoute: (path: string) => boolean,
+  ) {}
+
+  /** The request is for a page of the plugin, and not for one of the host's beside it. */
+  isOwn(req: Request): boolean {
+    const path = req.originalUrl.split('?')[0] as string
+    const below = path.toLowerCase().startsWith(this.base.toLowerCase()) ? path.slice(this.base.length) : null
+    return below !== null && this.isRoute(below)
+  }
 
   get challengeUrl(): string {
     return `${this.base}/challenge`
@@ -71,8 +84,8 @@ export function stateOf(req: Request): RequestState | undefined {
   return states.get(req)
 }
 
-export function begin(req: Request, path: string): RequestState {
-  const state = new RequestState(req.baseUrl + path)
+export function begin(req: Request, path: string, isRoute: (path: string) => boolean): RequestState {
+  const state = new RequestState(req.baseUrl + path, isRoute)
   states.set(req, state)
   req.secondFactor = state
   return state

@@ -4,7 +4,7 @@ import type { Settings } from '../options'
 import type { Answers } from '../pages/answers'
 import { isNavigation } from '../pages/callers'
 import { save, sessionOf } from './express-sessions'
-import { isOwnPath, type LoginHook } from './login-hook'
+import type { LoginHook } from './login-hook'
 import { isHeld } from './marker'
 import { passportUser, userOf } from './passport-session'
 import { begin, type RequestState, stateOf } from './request-factor'
@@ -14,18 +14,21 @@ import type { Settler } from './settle'
 /**
  * The middleware between `passport.session()` and everything that asks who is logged in: puts every request
  * into its state, guards `req.logIn`, and leads people with half a login to the page that completes it.
+ *
+ * @param isRoute whether the router serves a path (below where it is mounted)
  */
 export function createSession(
   settings: Settings,
   settler: Settler,
   loginHook: LoginHook,
   answers: Answers,
+  isRoute: (path: string) => boolean,
 ): RequestHandler {
   const loginPath = settings.loginUrl.split(/[?#]/)[0]
 
   return function secondFactorSession(req, res, next) {
     if (stateOf(req)) return next()
-    const state = begin(req, settings.path)
+    const state = begin(req, settings.path, isRoute)
     // express-session leaves requests without a session where its store is away or the path is not its own.
     if (!req.session) return next()
     try {
@@ -54,7 +57,7 @@ export function createSession(
   }
 
   function isExempt(req: Request, state: RequestState): boolean {
-    return isOwnPath(req, state) || req.originalUrl.split('?')[0] === loginPath
+    return state.isOwn(req) || req.originalUrl.split('?')[0] === loginPath
   }
 }
 

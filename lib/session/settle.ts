@@ -74,6 +74,7 @@ export class Settler {
           return
         case 'hold': {
           const held = heldMarker(judgement.as, account, look.epoch, this.settings.now())
+          held.loginAt = known ? marker.loginAt : 0
           hold(session, held, req)
           setUser(req, undefined)
           state.become(judgement.as, account)
@@ -120,7 +121,15 @@ export function heldMarker(
   epoch: number,
   now: number,
 ): Omit<HeldMarker, 'user'> {
-  return { state, accountId: account.id, name: account.name, epoch, loginAt: now, csrf: newCsrfSecret() }
+  return {
+    state,
+    accountId: account.id,
+    name: account.name,
+    epoch,
+    loginAt: now,
+    heldAt: now,
+    csrf: newCsrfSecret(),
+  }
 }
 
 /** Moves Passport's user out of everybody's sight. */

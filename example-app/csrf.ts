@@ -1,0 +1,34 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto'
+import type { RequestHandler } from 'express'
+import { isProgram, sendProblem } from './callers'
+
+declare module 'express-session' {
+  interface SessionData {
+    /** A new session, as after every login, gets a new one. */
+    csrf?: string
+  }
+}
+
+/** Gives the views `csrfToken()`. Only who calls it gets a session: a visitor of the home page needs none. */
+export const csrfTokens: RequestHandler = (req, res, next) => {
+  res.locals.csrfToken = () => {
+    req.session.csrf ??= randomBytes(24).toString('base64url')
+    return req.session.csrf
+  }
+  next()
+}
+
+/** Lets a form pass that carries the session's token: as field `_csrf`, or as header from a program. */
+export const checkCsrf: RequestHandler = (req, res, next) => {
+  const given = req.get('x-csrf-token') ?? req.body?._csrf
+  if (equal(given, req.session.csrf)) return next()
+  const title = 'This form has expired'
+  if (isProgram(req)) return sendProblem(res, 403, 'csrf', title)
+  res.status(403).render('problem', { title, detail: 'Go back, reload the page and send it again.' })
+}
+
+function equal(given: unknown, expected: string | undefined): boolean {
+  if (typeof given !== 'string' || !expected) return false
+  const [a, b] = [Buffer.from(given), Buffer.from(expected)]
+  return a.length === b.length && timingSafeEqual(a, b)
+}

@@ -1,0 +1,44 @@
+import type { RequestHandler, Router } from 'express'
+import type { SecondFactor } from 'express-second-factor'
+import { isProgram, sendProblem } from './callers'
+import type { Transfers } from './transfers'
+
+/** The pages: public, for who is logged in, and for who has proven a second factor. */
+export function pageRoutes(router: Router, secondFactor: SecondFactor, transfers: Transfers): Router {
+  router.get('/', (req, res) => {
+    if (isProgram(req)) res.json({ user: req.user?.username ?? null })
+    else res.render('home', { title: 'Home' })
+  })
+
+  router.get('/account', requireLogin, (req, res) => {
+    const user = req.user as Express.User
+    const account = { balance: transfers.balanceOf(user.id), transfers: transfers.listOf(user.id) }
+    if (isProgram(req)) res.json({ user: publicUser(user), ...account })
+    else res.render('account', { title: 'Your account', ...account })
+  })
+
+  router.get('/vault', secondFactor.requireSecondFactor(), (req, res) => {
+    const documents = ['Deed of Quay Cottage, 1987', 'Marine insurance policy 40-118', 'Letter of wishes']
+    if (isProgram(req)) res.json({ documents })
+    else res.render('vault', { title: 'Vault', documents })
+  })
+
+  router.get('/api/me', (req, res) => {
+    if (!req.user) return sendProblem(res, 401, 'not_authenticated', 'Nobody is logged in')
+    const { state, method } = req.secondFactor ?? { state: 'unavailable', method: null }
+    res.json({ user: publicUser(req.user), secondFactor: { state, method } })
+  })
+
+  return router
+}
+
+const requireLogin: RequestHandler = (req, res, next) => {
+  if (req.isAuthenticated()) return next()
+  if (isProgram(req)) return sendProblem(res, 401, 'not_authenticated', 'Nobody is logged in')
+  req.session.returnTo = req.originalUrl
+  res.redirect(303, '/login')
+}
+
+function publicUser({ id, username, name, email }: Express.User) {
+  return { id, username, name, email }
+}

@@ -1,0 +1,64 @@
+import type { Response, Router } from 'express'
+import type { SecondFactor } from 'express-second-factor'
+import { isProgram, sendProblem } from './callers'
+import { checkCsrf } from './csrf'
+import type { Transfers } from './transfers'
+
+interface Form {
+  to: string
+  amount: string
+}
+
+/** Sending money: worth asking again when the second factor was proven a while ago. */
+export function transferRoutes(router: Router, secondFactor: SecondFactor, transfers: Transfers): Router {
+  const fresh = secondFactor.requireSecondFactor({ maxAge: '5m' })
+
+  router.get('/transfer', fresh, (req, res) => {
+    const balance = transfers.balanceOf((req.user as Express.User).id)
+    if (isProgram(req)) res.json({ balance, csrfToken: res.locals.csrfToken() })
+    else showForm(res, balance)
+  })
+
+  router.post('/transfer', fresh, checkCsrf, (req, res) => {
+    const user = req.user as Express.User
+    const form = { to: typed(req.body?.to), amount: typed(req.body?.amount) }
+    const errors = errorsIn(form)
+    const transfer = Object.keys(errors).length ? null : transfers.make(user.id, form.to, pounds(form.amount))
+    if (!transfer) {
+      errors.amount ??= errors.to ? '' : 'Your balance does not reach for this amount.'
+      if (isProgram(req))
+        sendProblem(res, 400, 'invalid_transfer', 'The transfer is not complete', { errors })
+      else showForm(res.status(400), transfers.balanceOf(user.id), form, errors)
+    } else if (isProgram(req)) res.json({ transfer, balance: transfers.balanceOf(user.id) })
+    else res.redirect(303, '/account#transfers')
+  })
+
+  return router
+}
+
+function showForm(
+  res: Response,
+  balance: number,
+  form: Partial<Form> = {},
+  errors: Partial<Form> = {},
+): void {
+  const title = Object.keys(errors).length ? 'Error: Transfer' : 'Transfer'
+  res.render('transfer', { title, balance, to: '', amount: '', ...form, errors })
+}
+
+function errorsIn({ to, amount }: Form): Partial<Form> {
+  const errors: Partial<Form> = {}
+  if (to === '' || to.length > 80) errors.to = 'Enter who gets the money, in at most 80 characters.'
+  if (!/^\d{1,7}([.,]\d{1,2})?$/.test(amount) || pounds(amount) === 0) {
+    errors.amount = 'Enter an amount in pounds, such as 25 or 25.50.'
+  }
+  return errors
+}
+
+function typed(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value).trim() : ''
+}
+
+function pounds(amount: string): number {
+  return Number(amount.replace(',', '.'))
+}
