@@ -22,7 +22,7 @@ import { pageRoutes } from './pages'
 import { createSessions } from './sessions'
 import { transferRoutes } from './transfer'
 import { Transfers } from './transfers'
-import { Users } from './users'
+import { type User, Users } from './users'
 
 /** The environment's configuration, and what tests put in the place of the real thing. */
 export interface AppConfig extends Config {
@@ -31,7 +31,7 @@ export interface AppConfig extends Config {
   store?: SecondFactorStore
   sessionStore?: Store
   now?: () => number
-  policy?: NonNullable<SecondFactorOptions['policy']>
+  policy?: NonNullable<SecondFactorOptions<User>['policy']>
 }
 
 /** The whole app, not yet listening. */
@@ -60,7 +60,7 @@ export async function createApp(config: AppConfig): Promise<{ app: Express; clos
   app.use(securityHeaders)
 
   // Two-factor authentication, from here ...
-  const secondFactor = createSecondFactor({
+  const secondFactor = createSecondFactor<User>({
     issuer: 'Quayside Savings',
     account: (user) => ({ id: user.id, name: user.email }),
     keys: config.secondFactorKeys,

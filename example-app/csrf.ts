@@ -1,10 +1,10 @@
-import { randomBytes, timingSafeEqual } from 'node:crypto'
-import type { RequestHandler } from 'express'
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { Request, RequestHandler } from 'express'
 import { isProgram, sendProblem } from './callers'
 
 declare module 'express-session' {
   interface SessionData {
-    /** A new session, as after every login, gets a new one. */
+    /** What the form tokens are made from. */
     csrf?: string
   }
 }
@@ -13,7 +13,7 @@ declare module 'express-session' {
 export const csrfTokens: RequestHandler = (req, res, next) => {
   res.locals.csrfToken = () => {
     req.session.csrf ??= randomBytes(24).toString('base64url')
-    return req.session.csrf
+    return tokenOf(req)
   }
   next()
 }
@@ -21,13 +21,19 @@ export const csrfTokens: RequestHandler = (req, res, next) => {
 /** Lets a form pass that carries the session's token: as field `_csrf`, or as header from a program. */
 export const checkCsrf: RequestHandler = (req, res, next) => {
   const given = req.get('x-csrf-token') ?? req.body?._csrf
-  if (equal(given, req.session.csrf)) return next()
+  if (equal(given, tokenOf(req))) return next()
   const title = 'This form has expired'
   if (isProgram(req)) return sendProblem(res, 403, 'csrf', title)
   res.status(403).render('problem', { title, detail: 'Go back, reload the page and send it again.' })
 }
 
-function equal(given: unknown, expected: string | undefined): boolean {
+/** Of the session's secret and its id: with the id, which every login changes, the token changes too. */
+function tokenOf(req: Request): string | null {
+  const { csrf } = req.session
+  return csrf ? createHmac('sha256', csrf).update(req.sessionID).digest('base64url') : null
+}
+
+function equal(given: unknown, expected: string | null): boolean {
   if (typeof given !== 'string' || !expected) return false
   const [a, b] = [Buffer.from(given), Buffer.from(expected)]
   return a.length === b.length && timingSafeEqual(a, b)

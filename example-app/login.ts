@@ -3,7 +3,7 @@ import type passport from 'passport'
 import { Strategy as LocalStrategy } from 'passport-local'
 import { isProgram, sendProblem } from './callers'
 import { checkCsrf } from './csrf'
-import type { Users } from './users'
+import type { User, Users } from './users'
 
 declare module 'express-session' {
   interface SessionData {
@@ -22,11 +22,11 @@ export function setUpPassport(passport: passport.Authenticator, users: Users): v
       const user = known ? users.findByUsername(username) : null
       users
         .verifyPassword(user, known ? password : '')
-        .then((right) => done(null, right ? user : false), done)
+        .then((right) => done(null, (right && user) || false), done)
     }),
   )
-  passport.serializeUser<number>((user, done) => done(null, user.id))
-  passport.deserializeUser<unknown>((id, done) => done(null, users.findById(id) ?? false))
+  passport.serializeUser((user, done) => done(null, (user as User).id))
+  passport.deserializeUser<unknown>((id, done) => done(null, users.findById(id) || false))
 }
 
 /** The login and logout forms. */
@@ -61,8 +61,6 @@ export function loginRoutes(router: Router, passport: passport.Authenticator): R
 const rememberLanguage: RequestHandler = (req, _res, next) => {
   const lang = req.body?.lang
   if (typeof lang === 'string' && /^[a-z]{2,3}(-[A-Za-z]{2,4})?$/.test(lang)) req.session.lang = lang
-  // The token of the form before the login ends with it.
-  delete req.session.csrf
   next()
 }
 
@@ -70,7 +68,7 @@ const loggedIn: RequestHandler = (req, res) => {
   const { returnTo = '/account' } = req.session
   delete req.session.returnTo
   if (!isProgram(req)) return res.redirect(303, returnTo)
-  const { id, username, name, email } = req.user as Express.User
+  const { id, username, name, email } = req.user as User
   res.json({ user: { id, username, name, email } })
 }
 

@@ -2,16 +2,17 @@ import type { RequestHandler, Router } from 'express'
 import type { SecondFactor } from 'express-second-factor'
 import { isProgram, sendProblem } from './callers'
 import type { Transfers } from './transfers'
+import type { User } from './users'
 
 /** The pages: public, for who is logged in, and for who has proven a second factor. */
 export function pageRoutes(router: Router, secondFactor: SecondFactor, transfers: Transfers): Router {
   router.get('/', (req, res) => {
-    if (isProgram(req)) res.json({ user: req.user?.username ?? null })
+    if (isProgram(req)) res.json({ user: (req.user as User | undefined)?.username ?? null })
     else res.render('home', { title: 'Home' })
   })
 
   router.get('/account', requireLogin, (req, res) => {
-    const user = req.user as Express.User
+    const user = req.user as User
     const account = { balance: transfers.balanceOf(user.id), transfers: transfers.listOf(user.id) }
     if (isProgram(req)) res.json({ user: publicUser(user), ...account })
     else res.render('account', { title: 'Your account', ...account })
@@ -26,7 +27,7 @@ export function pageRoutes(router: Router, secondFactor: SecondFactor, transfers
   router.get('/api/me', (req, res) => {
     if (!req.user) return sendProblem(res, 401, 'not_authenticated', 'Nobody is logged in')
     const { state, method } = req.secondFactor ?? { state: 'unavailable', method: null }
-    res.json({ user: publicUser(req.user), secondFactor: { state, method } })
+    res.json({ user: publicUser(req.user as User), secondFactor: { state, method } })
   })
 
   return router
@@ -39,6 +40,6 @@ const requireLogin: RequestHandler = (req, res, next) => {
   res.redirect(303, '/login')
 }
 
-function publicUser({ id, username, name, email }: Express.User) {
+function publicUser({ id, username, name, email }: User) {
   return { id, username, name, email }
 }

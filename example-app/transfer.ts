@@ -3,6 +3,7 @@ import type { SecondFactor } from 'express-second-factor'
 import { isProgram, sendProblem } from './callers'
 import { checkCsrf } from './csrf'
 import type { Transfers } from './transfers'
+import type { User } from './users'
 
 interface Form {
   to: string
@@ -14,13 +15,13 @@ export function transferRoutes(router: Router, secondFactor: SecondFactor, trans
   const fresh = secondFactor.requireSecondFactor({ maxAge: '5m' })
 
   router.get('/transfer', fresh, (req, res) => {
-    const balance = transfers.balanceOf((req.user as Express.User).id)
+    const balance = transfers.balanceOf((req.user as User).id)
     if (isProgram(req)) res.json({ balance, csrfToken: res.locals.csrfToken() })
     else showForm(res, balance)
   })
 
   router.post('/transfer', fresh, checkCsrf, (req, res) => {
-    const user = req.user as Express.User
+    const user = req.user as User
     const form = { to: typed(req.body?.to), amount: typed(req.body?.amount) }
     const errors = errorsIn(form)
     const transfer = Object.keys(errors).length ? null : transfers.make(user.id, form.to, pounds(form.amount))

@@ -13,21 +13,6 @@ export interface User {
   phone: string
 }
 
-declare global {
-  namespace Express {
-    // What `req.user` is.
-    interface User {
-      id: number
-      username: string
-      name: string
-      firstName: string
-      lastName: string
-      email: string
-      phone: string
-    }
-  }
-}
-
 /** The password of every account that is made on first start. This is a demonstration. */
 export const DEMO_PASSWORD = 'correct horse battery staple'
 

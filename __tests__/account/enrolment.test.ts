@@ -1,0 +1,134 @@
+import fc from 'fast-check'
+import { beginEnrolment, checkFirstCode, disable, enrol } from '../../lib/account/enrolment'
+import { withFailure } from '../../lib/account/lockout'
+import { type AccountRecord, EMPTY_RECORD, isEnrolled } from '../../lib/account/record'
+import { base32 } from '../../lib/authenticators/base32'
+import { Authenticator } from '../support/authenticator'
+import { Clock } from '../support/clock'
+
+const secret = new TextEncoder().encode('12345678901234567890')
+const backupCodes = { salt: 'c2FsdA==', hashes: ['aGFzaA=='], total: 1, generatedAt: 7 }
+const MINUTE = 60
+const HOUR = 3600
+
+/** What the first code says of a phone that is `fastBy` seconds ahead. */
+function firstCodeOf(fastBy: number, clock = new Clock()) {
+  return checkFirstCode(secret, new Authenticator(base32(secret), clock.now, fastBy).code(), clock.now())
+}
+
+describe('the first code', () => {
+  test.each([
+    [-60, -1],
+    [-30, -1],
+    [0, 0],
+    [30, 1],
+    [60, 1],
+  ])('of a phone %i seconds ahead proves it, with the clock on side %i', (fastBy, clockSide) => {
+    const clock = new Clock()
+    const step = Math.floor(clock.time / 30_000) + fastBy / 30
+    expect(firstCodeOf(fastBy, clock)).toEqual({ proven: true, step, clockSide })
+  })
+
+  test.each([
+    ['three minutes slow', -3 * MINUTE, { direction: 'slow', seconds: 180, timeZone: false }],
+    ['three minutes fast', 3 * MINUTE, { direction: 'fast', seconds: 180, timeZone: false }],
+    ['90 seconds slow', -90, { direction: 'slow', seconds: 90, timeZone: false }],
+    ['90 seconds fast', 90, { direction: 'fast', seconds: 90, timeZone: false }],
+    ['ten minutes slow', -10 * MINUTE, { direction: 'slow', seconds: 600, timeZone: false }],
+    ['ten minutes fast', 10 * MINUTE, { direction: 'fast', seconds: 600, timeZone: false }],
+    ['one hour slow', -HOUR, { direction: 'slow', seconds: 3600, timeZone: true }],
+    ['one hour fast', HOUR, { direction: 'fast', seconds: 3600, timeZone: true }],
+    ['half an hour slow', -HOUR / 2, { direction: 'slow', seconds: 1800, timeZone: true }],
+    ['five and a half hours fast', 5.5 * HOUR, { direction: 'fast', seconds: 19_800, timeZone: true }],
+    ['nine and a half hours slow', -9.5 * HOUR, { direction: 'slow', seconds: 34_200, timeZone: true }],
+    ['an hour and 50 seconds fast', HOUR + 50, { direction: 'fast', seconds: 3600, timeZone: true }],
+    ['14 hours slow', -14 * HOUR, { direction: 'slow', seconds: 50_400, timeZone: true }],
+    ['14 hours fast', 14 * HOUR, { direction: 'fast', seconds: 50_400, timeZone: true }],
+  ])('of a phone %s is refused with that diagnosis', (_what, fastBy, clock) => {
+    expect(firstCodeOf(fastBy)).toEqual({ proven: false, clock })
+  })
+
+  test.each([
+    ['eleven minutes slow', -11 * MINUTE],
+    ['eleven minutes fast', 11 * MINUTE],
+    ['45 minutes fast', 45 * MINUTE],
+    ['15 hours slow', -15 * HOUR],
+    ['a day fast', 24 * HOUR],
+  ])('of a phone %s is refused without a diagnosis', (_what, fastBy) => {
+    expect(firstCodeOf(fastBy)).toEqual({ proven: false, clock: null })
+  })
+
+  test('from a minute and a half to nine and a half minutes off, the diagnosis is right within a step', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 90, max: 570 }),
+        fc.constantFrom(-1, 1),
+        fc.nat(86_399),
+        (seconds, sign, start) => {
+          const first = firstCodeOf(sign * seconds, new Clock(start * 1000 + Date.UTC(2026, 4, 3)))
+          if (first.proven || !first.clock) throw new Error('no diagnosis')
+          expect(first.clock).toMatchObject({ direction: sign < 0 ? 'slow' : 'fast', timeZone: false })
+          expect(Math.abs(first.clock.seconds - seconds)).toBeLessThan(30)
+        },
+      ),
+    )
+  })
+
+  test('at random is refused, and there is nothing to say about a clock', () => {
+    const clock = new Clock()
+    const phone = new Authenticator(base32(secret), clock.now)
+    // Every code within a day to either side, so that chance has no say.
+    const shown = new Set(Array.from({ length: 5761 }, (_, index) => phone.code(index - 2880)))
+    const digits = fc.nat(999_999).map((number) => String(number).padStart(6, '0'))
+    fc.assert(
+      fc.property(
+        digits.filter((code) => !shown.has(code)),
+        (code) => {
+          expect(checkFirstCode(secret, code, clock.now())).toEqual({ proven: false, clock: null })
+        },
+      ),
+      { numRuns: 30 },
+    )
+  })
+})
+
+describe('enrolling', () => {
+  const first = { secret, step: 41, clockSide: -1 } as const
+
+  test('begins with a new secret and the moment', () => {
+    const one = beginEnrolment(5)
+    expect(one).toEqual({ secret: expect.any(Uint8Array), startedAt: 5 })
+    expect(beginEnrolment(5).secret).not.toEqual(one.secret)
+  })
+
+  test('keeps the authenticator with its first step used, and what was counted before is over', () => {
+    let before: AccountRecord = { ...EMPTY_RECORD, epoch: 6 }
+    for (const guarded of ['totp', 'backup-code', 'password'] as const) before = withFailure(before, guarded, 0)
+    const { record, outcome } = enrol(before, first, backupCodes, 1000)
+    expect(outcome).toEqual({ enrolled: true, epoch: record.epoch })
+    expect(record.epoch).toBeGreaterThan(6)
+    expect(record).toEqual({
+      epoch: record.epoch,
+      totp: { secret: Buffer.from(secret).toString('base64'), clockSide: -1, lastStep: 41, since: 1000 },
+      backupCodes,
+      failures: EMPTY_RECORD.failures,
+      lastUsedAt: 1000,
+    })
+    expect(isEnrolled(record)).toBe(true)
+  })
+
+  test('an account that is enrolled changes nothing', () => {
+    const { record } = enrol(EMPTY_RECORD, first, backupCodes, 1000)
+    const again = enrol(record, { ...first, secret: new Uint8Array(20) }, { ...backupCodes, total: 9 }, 2000)
+    expect(again.record).toBe(record)
+    expect(again.outcome).toEqual({ enrolled: false })
+  })
+
+  test('turning it off takes authenticator and backup codes, raises the epoch by one and keeps the rest', () => {
+    const { record } = enrol(EMPTY_RECORD, first, backupCodes, 1000)
+    const off = disable(record)
+    expect(off.outcome).toEqual({ epoch: record.epoch + 1 })
+    expect(off.record).toEqual({ ...record, epoch: record.epoch + 1, totp: null, backupCodes: null })
+    expect(isEnrolled(off.record)).toBe(false)
+  })
+})
