@@ -161,7 +161,11 @@ function accountOf(options: SecondFactorOptions, user: Express.User): { id: stri
   const text = typeof id === 'number' || typeof id === 'bigint' ? String(id) : id
   // An account without an id would share its factors with every other one.
   must(
-    typeof text === 'string' && text !== '' && text.length <= 255 && text.isWellFormed() && !text.includes('\0'),
+    typeof text === 'string' &&
+      text !== '' &&
+      text.length <= 255 &&
+      text.isWellFormed() &&
+      !text.includes('\0'),
     'SF_ACCOUNT_ID',
     'Option account answered with an id that is no number and no text of 1 to 255 characters',
   )

@@ -73,8 +73,7 @@ test('while it is locked, a right, a wrong and a used code get one answer and ch
   const user = begin()
   user.enter(user.phone.code())
   user.fail(5)
-  user.clock.nextStep()
-  user.clock.time -= SECOND
+  user.clock.forward(29)
   const locked = user.record
   const answers = [user.phone.code(), user.phone.wrongCode(), user.phone.code(-1)].map((code) => user.enter(code))
   expect(answers[0]).toEqual({
@@ -150,8 +149,7 @@ test('who guesses every ten seconds gets 34 guesses in the first day, 100 in fou
   const guesses: number[] = []
   for (let time = 0; time < 10 * 24 * HOUR; time += 10 * SECOND) {
     user.clock.time = start + time
-    // The code may be right by chance once in ten days: then the next one.
-    const verdict = user.enter(user.phone.code() === wrong ? user.phone.wrongCode() : wrong)
+    const verdict = user.enter(wrong)
     if (!verdict.accepted && verdict.reason === 'invalid') guesses.push(time)
   }
   expect(guesses.filter((time) => time < 24 * HOUR)).toHaveLength(34)
@@ -180,7 +178,6 @@ test('whatever the order of right codes, wrong codes and waits, the budget holds
         }
         const { totp } = user.record.failures
         expect(totp.count).toBe(inRow)
-        const evaluated = user.clock.now() >= mayTryAt && inRow < 100
         // The code after the one used last, so that a right code is right.
         if (event === 'right') user.clock.nextStep()
         const free = user.clock.now() >= mayTryAt && inRow < 100
@@ -191,7 +188,6 @@ test('whatever the order of right codes, wrong codes and waits, the budget holds
           expect(verdict.accepted).toBe(true)
           inRow = 0
         } else {
-          expect(evaluated).toBe(true)
           expect(verdict).toEqual({ accepted: false, reason: 'invalid' })
           inRow++
           if (inRow >= 5) {

@@ -2,7 +2,7 @@ import type { SecondFactorStore, StoredRecord } from 'express-second-factor'
 import { createTestApp, type TestApp, type TestAppOptions, type User, users } from './app'
 import { Authenticator } from './authenticator'
 import { Client, enrol } from './client'
-import { Clock } from './clock'
+import type { Clock } from './clock'
 
 interface Enrolment {
   record: StoredRecord
@@ -36,7 +36,11 @@ export interface Factor {
 }
 
 /** Writes the record of an enrolled account. The code of the clock's first step is used. */
-export async function putEnrolled(store: SecondFactorStore, clock: Clock, username = 'alice'): Promise<Factor> {
+export async function putEnrolled(
+  store: SecondFactorStore,
+  clock: Clock,
+  username = 'alice',
+): Promise<Factor> {
   const { record, secret, backupCodes } = await enrolmentOf(username)
   await store.compareAndSet((users[username] as User).id, 0, record)
   return { phone: new Authenticator(secret, clock.now), backupCodes: [...backupCodes] }

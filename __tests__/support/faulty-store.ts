@@ -34,7 +34,11 @@ export class FaultyStore extends MemoryStore {
     return record
   }
 
-  override async compareAndSet(accountId: string, expectedVersion: number, next: StoredRecord): Promise<boolean> {
+  override async compareAndSet(
+    accountId: string,
+    expectedVersion: number,
+    next: StoredRecord,
+  ): Promise<boolean> {
     if (this.fault === 'compareAndSet rejects') throw new Error('the store is read-only')
     return super.compareAndSet(accountId, expectedVersion, next)
   }

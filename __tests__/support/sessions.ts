@@ -27,11 +27,7 @@ export function read(store: session.Store, id: string): Promise<Stored | null> {
   )
 }
 
-export async function change(
-  store: session.Store,
-  id: string,
-  alter: (data: Stored) => void,
-): Promise<void> {
+export async function change(store: session.Store, id: string, alter: (data: Stored) => void): Promise<void> {
   const data = (await read(store, id)) as Stored
   alter(data)
   await new Promise<void>((resolve, reject) =>

@@ -1,3 +1,4 @@
+import type { ClockDiagnosis } from '../account/enrolment'
 import type { ProblemCode } from '../errors'
 
 /** A message beside a field or above a page's action, already chosen by the route; the page words it. */
@@ -7,15 +8,6 @@ export interface PageProblem {
   lockedUntil?: Date | null
   /** `invalid_code` while enrolling: how the phone's clock differs. */
   clock?: ClockDiagnosis
-}
-
-/** How far the phone's clock is from ours, as far as the refused code tells. */
-export interface ClockDiagnosis {
-  direction: 'slow' | 'fast'
-  /** Seconds, a multiple of 30. */
-  seconds: number
-  /** Off by whole half hours: the time zone, not the clock, is wrong. */
-  timeZone: boolean
 }
 
 export interface BackupCodesLeft {

@@ -64,7 +64,9 @@ export function createRenderer(options: RendererOptions): Renderer {
   const headers = createHeaders(options)
   const support = supportLink(options.support)
 
-  async function render(req: Request, res: Response, page: Page, status: number, form: FormToken) {
+  async function render(req: Request, res: Response, given: Page, status: number, form: FormToken) {
+    // Without a prototype: what somebody wrote on Object.prototype must not look like a page's field.
+    const page = bare(given)
     const language = languages.of(req)
     const nonce = headers(req, res) ?? ''
     // A path that begins with // would be another host's.
@@ -74,8 +76,7 @@ export function createRenderer(options: RendererOptions): Renderer {
     const { tag: lang, dir } = language
 
     const view = {
-      // Without a prototype: what somebody wrote on Object.prototype must not look like a page's field.
-      page: bare(page),
+      page,
       problem: problem && worded(language, problem),
       heading,
       form: bare(form),

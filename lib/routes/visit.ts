@@ -6,8 +6,8 @@ import type { BackupCodesLeft, Page, PageProblem } from '../pages/page'
 import { sessionOf } from '../session/express-sessions'
 import type { Marker } from '../session/marker'
 import type { RequestState, SessionAccount } from '../session/request-factor'
-import { turnAway } from './admit'
 import type { Rooms } from './rooms'
+import { turnAway } from './turn-away'
 
 /** One request to one of our routes, admitted: what it may use, and the ways to answer it. */
 export class Visit {

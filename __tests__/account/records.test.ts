@@ -1,0 +1,323 @@
+import { withFailure } from '../../lib/account/lockout'
+import { type AccountRecord, EMPTY_RECORD, revokeSessions } from '../../lib/account/record'
+import { AccountRecords } from '../../lib/account/records'
+import { Keyring } from '../../lib/crypto/keyring'
+import { UnavailableError } from '../../lib/errors'
+import { MemoryStore } from '../../lib/stores/memory'
+import type { SecondFactorStore, StoredRecord } from '../../lib/stores/store'
+import { KEY } from '../support/app'
+import { Clock } from '../support/clock'
+
+// The pauses between attempts are no part of what is tested.
+jest.mock('node:timers/promises', () => ({ setTimeout: async () => {} }))
+
+/** A store whose answers a test can spoil, and that counts what it is asked. */
+class TestStore implements SecondFactorStore {
+  readonly rows = new MemoryStore()
+  gets = 0
+  writes = 0
+  beforeWrite: (accountId: string) => unknown = () => {}
+
+  get(accountId: string): Promise<StoredRecord | null> {
+    this.gets++
+    return this.rows.get(accountId)
+  }
+
+  async compareAndSet(accountId: string, expectedVersion: number, next: StoredRecord): Promise<boolean> {
+    this.writes++
+    await this.beforeWrite(accountId)
+    return this.rows.compareAndSet(accountId, expectedVersion, next)
+  }
+}
+
+const clock = new Clock()
+const keyring = new Keyring([KEY])
+const open = (store: SecondFactorStore) => new AccountRecords(store, keyring, clock.now)
+
+/** One more failure; answers how many that makes. */
+const count = (record: AccountRecord, now: number) => {
+  const next = withFailure(record, 'totp', now)
+  return { record: next, outcome: next.failures.totp.count }
+}
+
+let store: TestStore
+let records: AccountRecords
+beforeEach(() => {
+  store = new TestStore()
+  records = open(store)
+})
+
+describe('a transaction', () => {
+  test('costs one read and one write', async () => {
+    expect(await records.transact('a', count)).toBe(1)
+    expect(await records.transact('a', count)).toBe(2)
+    expect([store.gets, store.writes]).toEqual([2, 2])
+    expect((await store.rows.get('a'))?.version).toBe(2)
+  })
+
+  test('begins with an empty record, and `read` writes none', async () => {
+    expect(await records.read('a')).toEqual(EMPTY_RECORD)
+    expect(await records.transact('a', (record) => ({ record, outcome: record }))).toEqual(EMPTY_RECORD)
+    expect(store.writes).toBe(0)
+  })
+
+  test('of a rule that changes nothing writes nothing', async () => {
+    await records.transact('a', count)
+    store.writes = 0
+    expect(await records.transact('a', (record) => ({ record, outcome: 'seen' }))).toBe('seen')
+    expect(store.writes).toBe(0)
+  })
+
+  test.each([1, 2, 7])('that loses %i races reads again each time and then succeeds', async (lost) => {
+    let races = 0
+    store.compareAndSet = async (...write) => ++races > lost && store.rows.compareAndSet(...write)
+    expect(await records.transact('a', count)).toBe(1)
+    expect(store.gets).toBe(lost + 1)
+    expect((await records.read('a')).failures.totp.count).toBe(1)
+  })
+
+  test('that somebody overtakes is computed from what that one wrote', async () => {
+    const otherProcess = open(store.rows)
+    let seen: number[] = []
+    store.beforeWrite = async () => {
+      store.beforeWrite = () => {}
+      await otherProcess.transact('a', count)
+      await otherProcess.transact('a', count)
+    }
+    const outcome = await records.transact('a', (record, now) => {
+      seen = [...seen, record.failures.totp.count]
+      return count(record, now)
+    })
+    expect(seen).toEqual([0, 2])
+    expect(outcome).toBe(3)
+    expect((await records.read('a')).failures.totp.count).toBe(3)
+  })
+
+  test('prepares anew for the record that is read anew, and hands over what it prepared', async () => {
+    store.beforeWrite = async () => {
+      store.beforeWrite = () => {}
+      await open(store.rows).transact('a', count)
+    }
+    const prepare = jest.fn(async (record: AccountRecord) => record.failures.totp.count)
+    const handed: number[] = []
+    await records.transact<number, number>(
+      'a',
+      (record, now, prepared) => {
+        handed.push(prepared)
+        return count(record, now)
+      },
+      prepare,
+    )
+    expect(prepare).toHaveBeenCalledTimes(2)
+    expect(handed).toEqual([0, 1])
+  })
+
+  test('prepares and decides at one and the same moment, so that no lock ends in between', async () => {
+    let time = 0
+    const ticking = new AccountRecords(store, keyring, () => ++time)
+    const [prepared, decided] = await ticking.transact<[number, number], number>(
+      'a',
+      (record, now, prepared) => ({ record, outcome: [prepared, now] }),
+      async (_record, now) => now,
+    )
+    expect(decided).toBe(prepared)
+  })
+
+  test('that loses every race is given up, with nothing returned', async () => {
+    store.compareAndSet = async () => false
+    await expect(records.transact('a', count)).rejects.toThrow(UnavailableError)
+    expect(store.gets).toBe(50)
+  })
+
+  test.each<[string, unknown]>([
+    ['undefined', undefined],
+    ['null', null],
+    ['1', 1],
+    ["'true'", 'true'],
+    ["'OK'", 'OK'],
+    ['{}', {}],
+  ])('takes %s from compareAndSet for no success', async (_what, answer) => {
+    store.compareAndSet = async () => answer as boolean
+    await expect(records.transact('a', count)).rejects.toThrow(UnavailableError)
+  })
+
+  test.each(['get', 'compareAndSet'] as const)('whose %s fails is unavailable, and names the cause', async (method) => {
+    const cause = new Error('connection lost')
+    store[method] = () => Promise.reject(cause)
+    const failed = await records.transact('a', count).catch((error) => error)
+    expect(failed).toBeInstanceOf(UnavailableError)
+    expect(failed).toMatchObject({ status: 503, code: 'unavailable', cause })
+    expect(await store.rows.get('a')).toBeNull()
+  })
+
+  test.each(['get', 'compareAndSet'] as const)('whose %s throws at once is unavailable too', async (method) => {
+    store[method] = () => {
+      throw new Error('not connected')
+    }
+    await expect(records.transact('a', count)).rejects.toThrow(UnavailableError)
+  })
+
+  test('whose write is recorded and then not answered returns nothing', async () => {
+    store.compareAndSet = async (...write) => {
+      await store.rows.compareAndSet(...write)
+      throw new Error('timeout')
+    }
+    await expect(records.transact('a', count)).rejects.toThrow(UnavailableError)
+    expect((await records.read('a')).failures.totp.count).toBe(1)
+  })
+
+  test('passes on what its preparation throws, and writes nothing', async () => {
+    const error = new Error('the host')
+    await expect(records.transact('a', count, () => Promise.reject(error))).rejects.toBe(error)
+    expect(store.writes).toBe(0)
+  })
+
+  test('that failed does not hold up the next', async () => {
+    const { compareAndSet } = store
+    store.compareAndSet = () => Promise.reject(new Error('once'))
+    const first = records.transact('a', count)
+    await expect(first).rejects.toThrow(UnavailableError)
+    store.compareAndSet = compareAndSet
+    expect(await records.transact('a', count)).toBe(1)
+  })
+})
+
+describe('many at once', () => {
+  test('in one process stand in line: 200 calls are 200 reads and 200 writes, in their order', async () => {
+    const outcomes = await Promise.all(Array.from({ length: 200 }, () => records.transact('a', count)))
+    expect(outcomes).toEqual(Array.from({ length: 200 }, (_, index) => index + 1))
+    expect([store.gets, store.writes]).toEqual([200, 200])
+  })
+
+  test('in one process go on behind one that fails', async () => {
+    const outcomes = await Promise.allSettled([
+      records.transact('a', count),
+      records.transact('a', () => {
+        throw new Error('a rule')
+      }),
+      records.transact('a', count),
+    ])
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    expect((await records.read('a')).failures.totp.count).toBe(2)
+  })
+
+  test('an account does not wait for another', async () => {
+    let release = () => {}
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    store.beforeWrite = (accountId) => (accountId === 'slow' ? held : undefined)
+    const slow = records.transact('slow', count)
+    expect(await records.transact('fast', count)).toBe(1)
+    release()
+    expect(await slow).toBe(1)
+  })
+
+  test('in two processes lose nothing: 200 revocations are 200 epochs', async () => {
+    const processes = [open(store), open(store)]
+    const epochs = await Promise.all(
+      Array.from({ length: 200 }, (_, index) =>
+        (processes[index % 2] as AccountRecords).transact('a', revokeSessions),
+      ),
+    )
+    expect(new Set(epochs.map(({ epoch }) => epoch)).size).toBe(200)
+    expect((await records.read('a')).epoch).toBe(200)
+    expect((await store.rows.get('a'))?.version).toBe(200)
+  })
+})
+
+describe('forgetting', () => {
+  test('erases the row where the store can', async () => {
+    const store = new MemoryStore()
+    const records = open(store)
+    await records.transact('a', count)
+    await records.transact('b', count)
+    await records.forget('a')
+    expect(await store.get('a')).toBeNull()
+    expect(await records.read('a')).toEqual(EMPTY_RECORD)
+    expect((await records.read('b')).failures.totp.count).toBe(1)
+  })
+
+  test('empties the row where it cannot, and no older session counts', async () => {
+    await records.transact('a', count)
+    await records.transact('a', revokeSessions)
+    await records.forget('a')
+    expect(await records.read('a')).toEqual({ ...EMPTY_RECORD, epoch: 2 })
+  })
+
+  test('waits for what stands in line before it', async () => {
+    const store = new MemoryStore()
+    const records = open(store)
+    await Promise.all([records.transact('a', count), records.forget('a')])
+    expect(await store.get('a')).toBeNull()
+  })
+
+  test('says so when the store does not answer', async () => {
+    const failing = Object.assign(new TestStore(), { delete: () => Promise.reject(new Error('down')) })
+    await expect(open(failing).forget('a')).rejects.toThrow(UnavailableError)
+  })
+})
+
+describe('a row that was tampered with does not open', () => {
+  const enrolled = {
+    record: {
+      ...EMPTY_RECORD,
+      epoch: 1,
+      totp: { secret: 'c2VjcmV0', clockSide: 0, lastStep: 1, since: 1 },
+    } as AccountRecord,
+    outcome: null,
+  }
+  let row: StoredRecord
+  beforeEach(async () => {
+    await records.transact('a', () => enrolled)
+    row = (await store.rows.get('a')) as StoredRecord
+  })
+  const put = (accountId: string, altered: unknown) => {
+    store.get = async (asked) => (asked === accountId ? (altered as StoredRecord) : null)
+  }
+
+  test('as it is it opens', async () => {
+    put('a', row)
+    expect(await records.read('a')).toEqual(enrolled.record)
+  })
+
+  test('copied to another account', async () => {
+    put('b', row)
+    await expect(records.read('b')).rejects.toThrow(UnavailableError)
+  })
+
+  test.each<[string, (row: StoredRecord) => unknown]>([
+    ['activated turned off', (row) => ({ ...row, activated: false })],
+    ['activated as 1', (row) => ({ ...row, activated: 1 })],
+    ['activated missing', ({ version, sealed }) => ({ version, sealed })],
+    ['another version', (row) => ({ ...row, version: row.version + 1 })],
+    ['version 0', (row) => ({ ...row, version: 0 })],
+    ['the version as text', (row) => ({ ...row, version: String(row.version) })],
+    ['no version', (row) => ({ ...row, version: undefined })],
+    ['nothing sealed', (row) => ({ ...row, sealed: '' })],
+    ['sealed as bytes', (row) => ({ ...row, sealed: Buffer.from(row.sealed) })],
+    ['undefined for a row', () => undefined],
+    ['false for a row', () => false],
+    ['an empty object for a row', () => ({})],
+  ])('%s', async (_what, alter) => {
+    put('a', alter(row))
+    await expect(records.read('a')).rejects.toThrow(UnavailableError)
+    await expect(records.transact('a', count)).rejects.toThrow(UnavailableError)
+    expect(store.writes).toBe(1)
+  })
+
+  test('the old row in the place of the new one opens no session of the new epoch', async () => {
+    await records.transact('a', revokeSessions)
+    put('a', row)
+    expect((await records.read('a')).epoch).toBe(1)
+    await expect(records.transact('a', count)).rejects.toThrow(UnavailableError)
+  })
+
+  test.each(['{}', 'null', '[]', '{"v":2,"epoch":1,"failures":{}}', '{"v":1,"failures":{}}', '{"v":1,"epoch":1}', 'x'])(
+    'sealed by us, but of an unknown form: %s',
+    async (text) => {
+      put('a', { ...row, sealed: keyring.seal('a', JSON.stringify(['a', row.version, true]), text) })
+      await expect(records.read('a')).rejects.toThrow(UnavailableError)
+    },
+  )
+})

@@ -1,0 +1,100 @@
+import type { Page } from '../../lib/pages/page'
+
+const soon = (seconds: number) => new Date(Date.now() + seconds * 1000)
+const since = new Date('2025-05-03T10:00:00Z')
+const left = (remaining: number) => ({ remaining, total: 5, generatedAt: since })
+const refused = { code: 'invalid_code' } as const
+
+type Named<N extends Page['name']> = Extract<Page, { name: N }>
+
+const on: Named<'settings'> = {
+  name: 'settings',
+  enabled: true,
+  since,
+  backupCodes: left(4),
+  mayDisable: true,
+}
+const start: Named<'enable-start'> = {
+  name: 'enable-start',
+  ask: 'nothing',
+  loginUrl: '/login',
+  demanded: false,
+}
+const enable: Named<'enable'> = {
+  name: 'enable',
+  qr: '<svg xmlns="http://www.w3.org/2000/svg"></svg>',
+  uri: 'otpauth://totp/Acme:alice?secret=JBSWY3DP&issuer=Acme',
+  key: 'JBSW Y3DP EHPK 3PXP',
+  issuer: 'Acme',
+  accountName: 'alice@example.com',
+  enrolment: 'enrolment-1',
+  demanded: false,
+}
+const fresh: Named<'new-backup-codes'> = {
+  name: 'new-backup-codes',
+  codes: ['7K3M9-QWX2D', 'B4HTN-8RZ6P', '2YGVC-M5J7K', 'X9D3F-TBN4H', 'P6Q8W-R2ZCV'],
+  issuer: 'Acme',
+  accountName: 'alice@example.com',
+  madeAt: since,
+  replaced: false,
+  continueTo: '/two-factor',
+}
+const challenge: Named<'challenge'> = {
+  name: 'challenge',
+  kind: 'login',
+  target: null,
+  method: 'totp',
+  otherMethod: 'backup-code',
+  maskedName: 'a…e@example.com',
+  expiresAt: soon(600),
+  lock: null,
+}
+
+/** Every page in every variant that its data allows. */
+export const samples = {
+  off: { ...on, enabled: false, since: null, backupCodes: { remaining: 0, total: 5, generatedAt: null } },
+  on,
+  few: { ...on, backupCodes: left(2) },
+  none: { ...on, backupCodes: left(0), problem: { code: 'already_enabled' } },
+  demanded: { ...on, mayDisable: false },
+  start,
+  startDemanded: { ...start, demanded: true, problem: { code: 'no_enrolment' } },
+  startPassword: { ...start, ask: 'password' },
+  startPasswordWrong: { ...start, ask: 'password', problem: { code: 'password_required' } },
+  startLogin: { ...start, ask: 'login' },
+  enable,
+  enableRefused: { ...enable, problem: refused },
+  enableSlow: {
+    ...enable,
+    problem: { ...refused, clock: { direction: 'slow', seconds: 180, timeZone: false } },
+  },
+  enableZone: {
+    ...enable,
+    demanded: true,
+    problem: { ...refused, clock: { direction: 'fast', seconds: 5400, timeZone: true } },
+  },
+  fresh,
+  freshReplaced: { ...fresh, replaced: true },
+  freshGone: { ...fresh, codes: null },
+  backupCodes: { name: 'backup-codes', backupCodes: left(1), set: 'set-1' },
+  challenge,
+  challengeRefused: { ...challenge, problem: refused },
+  challengeMalformed: { ...challenge, problem: { code: 'malformed' } },
+  challengeBackup: { ...challenge, method: 'backup-code', otherMethod: 'totp' },
+  challengeBackupRefused: { ...challenge, method: 'backup-code', otherMethod: 'totp', problem: refused },
+  challengeLocked: {
+    ...challenge,
+    lock: { until: soon(29) },
+    problem: { code: 'locked', lockedUntil: soon(29) },
+  },
+  challengeLockedLong: { ...challenge, otherMethod: null, lock: { until: soon(3600) } },
+  challengeLockOver: { ...challenge, lock: { until: soon(-1) } },
+  challengeSuspended: { ...challenge, lock: { until: null } },
+  stepUp: { ...challenge, kind: 'step-up', target: '/transfer?to=bob', expiresAt: null },
+  stepUpNowhere: { ...challenge, kind: 'step-up', expiresAt: null },
+  disable: { name: 'disable' },
+  disableRefused: { name: 'disable', problem: refused },
+  disableLocked: { name: 'disable', problem: { code: 'locked', lockedUntil: soon(29) } },
+  disableSuspended: { name: 'disable', problem: { code: 'locked', lockedUntil: null } },
+  problem: { name: 'problem', problem: { code: 'unavailable' }, wayBack: '/' },
+} as const satisfies Record<string, Page>
