@@ -158,7 +158,7 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
 
 function accountOf(options: SecondFactorOptions, user: Express.User): { id: string; name: string } {
   const { id, name } = options.account(user) ?? {}
-  const text = typeof id === 'number' || typeof id === 'bigint' ? String(id) : id
+  const text = Number.isSafeInteger(id) || typeof id === 'bigint' ? String(id) : id
   // An account without an id would share its factors with every other one.
   must(
     typeof text === 'string' &&
@@ -167,9 +167,9 @@ function accountOf(options: SecondFactorOptions, user: Express.User): { id: stri
       text.isWellFormed() &&
       !text.includes('\0'),
     'SF_ACCOUNT_ID',
-    'Option account answered with an id that is no number and no text of 1 to 255 characters',
+    'Option account answered with an id that is no whole number and no text of 1 to 255 characters',
   )
-  return { id: text as string, name: name === undefined || name === '' ? (text as string) : String(name) }
+  return { id: text as string, name: String(name || text) }
 }
 
 function must(condition: boolean, code: string, message: string): void {

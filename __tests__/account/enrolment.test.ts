@@ -103,7 +103,8 @@ describe('enrolling', () => {
 
   test('keeps the authenticator with its first step used, and what was counted before is over', () => {
     let before: AccountRecord = { ...EMPTY_RECORD, epoch: 6 }
-    for (const guarded of ['totp', 'backup-code', 'password'] as const) before = withFailure(before, guarded, 0)
+    for (const guarded of ['totp', 'backup-code', 'password'] as const)
+      before = withFailure(before, guarded, 0)
     const { record, outcome } = enrol(before, first, backupCodes, 1000)
     expect(outcome).toEqual({ enrolled: true, epoch: record.epoch })
     expect(record.epoch).toBeGreaterThan(6)

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { newBackupCodes } from '../../lib/account/backup-codes'
 import { checkFirstCode, enrol } from '../../lib/account/enrolment'
 import { type AccountRecord, EMPTY_RECORD, type TotpCredential } from '../../lib/account/record'
-import { type TypedCode, readTypedCode } from '../../lib/account/typed-code'
+import { readTypedCode, type TypedCode } from '../../lib/account/typed-code'
 import { hashFor, verify } from '../../lib/account/verification'
 import { base32 } from '../../lib/authenticators/base32'
 import { Authenticator } from '../support/authenticator'
@@ -33,7 +33,9 @@ describe('a code of the authenticator', () => {
     [1, [-1, 0, 1, 2]],
   ] as const)('with the clock on side %i is accepted at steps %j and at no other', (clockSide, steps) => {
     const record = account({ clockSide })
-    const accepted = Array.from({ length: 81 }, (_, index) => index - 40).filter((step) => accepts(record, step))
+    const accepted = Array.from({ length: 81 }, (_, index) => index - 40).filter((step) =>
+      accepts(record, step),
+    )
     expect(accepted).toEqual(steps)
   })
 
@@ -67,7 +69,10 @@ describe('a code of the authenticator', () => {
   test('that is wrong changes nothing but the count of its method', () => {
     const before = account()
     const { record } = verify(before, totp(phone.wrongCode()), clock.now(), null)
-    expect(record).toEqual({ ...before, failures: { ...before.failures, totp: { count: 1, lockedUntil: 0 } } })
+    expect(record).toEqual({
+      ...before,
+      failures: { ...before.failures, totp: { count: 1, lockedUntil: 0 } },
+    })
   })
 
   test('means nothing for an account without an authenticator', () => {
@@ -138,7 +143,7 @@ describe('a day with a phone whose clock is wrong', () => {
   test.each([-59, 59])('%i seconds: enrolled at any second, every login works', (fastBy) => {
     fc.assert(
       fc.property(second, pauses, (start, pauses) => live(fastBy, midnight + start * 1000, pauses)),
-      { numRuns: 300 },
+      { numRuns: 150 },
     )
   })
 
@@ -150,15 +155,14 @@ describe('a day with a phone whose clock is wrong', () => {
         pauses,
         (fastBy, start, pauses) => live(fastBy / 1000, midnight + start, pauses),
       ),
-      { numRuns: 300 },
+      { numRuns: 150 },
     )
   })
 
-  test('every difference from -59 to 59 seconds at every second of a step: a day later both ends of a step work', () => {
+  test('every difference from -59 to 59 seconds, enrolled at either end of a step: a day later both ends work', () => {
     for (let fastBy = -59; fastBy <= 59; fastBy++) {
-      for (let start = 0; start < 30; start++) {
-        const toMidnight = 86_400 - start
-        live(fastBy, midnight + start * 1000, [toMidnight, 30, 29, 31])
+      for (const start of [0, 1, 28, 29]) {
+        live(fastBy, midnight + start * 1000, [86_400 - start, 29, 30, 31])
       }
     }
   })

@@ -94,7 +94,15 @@ export const samples = {
   stepUpNowhere: { ...challenge, kind: 'step-up', expiresAt: null },
   disable: { name: 'disable' },
   disableRefused: { name: 'disable', problem: refused },
-  disableLocked: { name: 'disable', problem: { code: 'locked', lockedUntil: soon(29) } },
-  disableSuspended: { name: 'disable', problem: { code: 'locked', lockedUntil: null } },
+  disableLocked: {
+    name: 'disable',
+    lock: { method: 'totp', until: soon(29), otherMethod: 'backup-code' },
+    problem: { code: 'locked', lockedUntil: soon(29) },
+  },
+  disableSuspended: {
+    name: 'disable',
+    lock: { method: 'totp', until: null, otherMethod: null },
+    problem: { code: 'locked', lockedUntil: null },
+  },
   problem: { name: 'problem', problem: { code: 'unavailable' }, wayBack: '/' },
 } as const satisfies Record<string, Page>

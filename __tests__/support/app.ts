@@ -36,6 +36,8 @@ export interface TestAppOptions {
   secondFactor?: Partial<SecondFactorOptions<User>>
   /** Mounts what comes after `passport.session()` and before `secondFactor.session()`. */
   before?: (app: Express) => void
+  /** Mounts what comes between `secondFactor.session()` and the router. */
+  between?: (app: Express) => void
   /** Mounts the host's own routes, after `secondFactor.session()`. */
   routes?: (app: Express, secondFactor: SecondFactor) => void
 }
@@ -72,6 +74,7 @@ export function createTestApp(options: TestAppOptions = {}): TestApp {
   )
   options.before?.(app)
   app.use(secondFactor.session())
+  options.between?.(app)
   app.use('/two-factor', secondFactor.router())
   app.use(express.json(), express.urlencoded({ extended: false }))
   options.routes?.(app, secondFactor)

@@ -45,8 +45,10 @@ export class AccountRecords {
       for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
         if (attempt > 0) await delay(Math.random() * Math.min(2 ** attempt, LONGEST_PAUSE))
         const { record, version } = await this.#open(accountId)
-        const prepared = prepare && (await prepare(record, this.#now()))
-        const ruling = rule(record, this.#now(), prepared as Prepared)
+        // One moment for both, so that no lock ends in between.
+        const now = this.#now()
+        const prepared = prepare && (await prepare(record, now))
+        const ruling = rule(record, now, prepared as Prepared)
         if (ruling.record === record) return ruling.outcome
         if (await this.#write(accountId, version, ruling.record)) return ruling.outcome
       }

@@ -9,7 +9,7 @@ export interface TypedCode {
 }
 
 /** Longer than any code with all its spaces and hyphens. */
-const LONGEST = 64
+export const LONGEST_CODE = 64
 
 /**
  * Reads what was typed or sent as a code: spaces and hyphens anywhere, ASCII only, either kind in either field.
@@ -17,7 +17,7 @@ const LONGEST = 64
  * is no guess and is never counted.
  */
 export function readTypedCode(input: unknown): TypedCode | null {
-  if (typeof input !== 'string' || input.length > LONGEST) return null
+  if (typeof input !== 'string' || input.length > LONGEST_CODE) return null
   const text = input.replace(/[ -]/g, '')
   if (/^[0-9]{6}$/.test(text)) return { method: 'totp', code: text }
   const backupCode = /^[0-9A-Za-z]+$/.test(text) ? readBackupCode(text) : null

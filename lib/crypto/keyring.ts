@@ -26,11 +26,7 @@ export class Keyring {
    * @throws ConfigurationError `SF_KEYS_MISSING`, `SF_KEY_INVALID`
    */
   constructor(keys: readonly (string | Uint8Array | undefined)[]) {
-    if (
-      !Array.isArray(keys) ||
-      keys.length === 0 ||
-      keys.every((key) => key === undefined || key.length === 0)
-    ) {
+    if (!Array.isArray(keys) || keys.length === 0 || keys.every((key) => key == null || key.length === 0)) {
       throw new ConfigurationError(
         'SF_KEYS_MISSING',
         'Option keys needs at least one key of 32 random bytes in base64, kept outside the database. Make one with: ' +
@@ -95,7 +91,10 @@ function derive(key: Key, subject: string): Buffer {
 }
 
 function readKey(input: string | Uint8Array | undefined, index: number): Key {
-  const bytes = typeof input === 'string' ? fromBase64(input.trim()) : Buffer.from(input ?? [])
+  const bytes =
+    typeof input === 'string'
+      ? fromBase64(input.trim())
+      : Buffer.from(input instanceof Uint8Array ? input : [])
   if (bytes.length !== KEY_BYTES || bytes.every((byte) => byte === bytes[0])) {
     throw new ConfigurationError(
       'SF_KEY_INVALID',

@@ -22,7 +22,7 @@ export function createHeaders(options: HeadersOptions = {}): SetHeaders {
     ['style-src', ["'self'", ...originsOf(options.stylesheets ?? [])]],
     ['img-src', ["'self'"]],
     ['connect-src', ["'self'"]],
-    ['form-action', ["'self'", ]],
+    ['form-action', ["'self'", ...(options.formAction ?? [])]],
     ['frame-ancestors', ["'none'"]],
     ['base-uri', ["'none'"]],
   ])

@@ -81,9 +81,20 @@ export type Page =
       /** Login: when the pending session ends. */
       expiresAt: Date | null
       lock: { until: Date | null } | null
+      /** What was typed and is no code, so that a slip can be mended. */
+      typed?: string
       problem?: PageProblem
     }
-  | { name: 'disable'; problem?: PageProblem }
+  | {
+      name: 'disable'
+      /** The kind of code that cannot be tried now; the field stays open for the other, if there is one. */
+      lock?: {
+        method: 'totp' | 'backup-code'
+        until: Date | null
+        otherMethod: 'totp' | 'backup-code' | null
+      }
+      problem?: PageProblem
+    }
   | {
       /** What has no page of its own: csrf, unavailable, not found, ... */
       name: 'problem'

@@ -1,6 +1,6 @@
 import type { AccountStatus } from '../account/accounts'
 import type { Method } from '../account/record'
-import { readTypedCode } from '../account/typed-code'
+import { LONGEST_CODE, readTypedCode } from '../account/typed-code'
 import { maskName } from '../pages/mask'
 import type { Page, PageProblem } from '../pages/page'
 import { proofOf } from '../session/code-submission'
@@ -84,6 +84,7 @@ async function challengePage(visit: Visit, problem?: PageProblem): Promise<Page>
   const other: Method = method === 'totp' ? 'backup-code' : 'totp'
   const lock = status.locks[method]
   const stepUp = visit.state.state === 'verified'
+  const typed = visit.field('code')
   return {
     name: 'challenge',
     kind: stepUp ? 'step-up' : 'login',
@@ -93,6 +94,8 @@ async function challengePage(visit: Visit, problem?: PageProblem): Promise<Page>
     maskedName: maskName(visit.account.name),
     expiresAt: expiresAt(visit),
     lock: lock && { until: lock.until === null ? null : new Date(lock.until) },
+    ...(problem?.code === 'malformed' &&
+      typeof typed === 'string' && { typed: typed.slice(0, LONGEST_CODE) }),
     ...(problem && { problem }),
   }
 }

@@ -1,6 +1,7 @@
 import type { AccountStatus } from '../account/accounts'
+import type { Method } from '../account/record'
 import { readTypedCode } from '../account/typed-code'
-import type { PageProblem } from '../pages/page'
+import type { Page, PageProblem } from '../pages/page'
 import type { Route, SessionState } from './route'
 import { isRequired, settingsPage } from './settings'
 import { problemOf, type Visit } from './visit'
@@ -15,8 +16,8 @@ export const disableRoutes: Route[] = [
 async function show(visit: Visit): Promise<void> {
   const problem = await stateProblem(visit)
   if (problem) return refuse(visit, problem)
-  if (visit.program) visit.json({ csrfToken: visit.csrfToken() })
-  else await visit.page({ name: 'disable' })
+  if (visit.program) return visit.json({ csrfToken: visit.csrfToken() })
+  return visit.page(await disablePage(visit))
 }
 
 async function submit(visit: Visit): Promise<void> {
@@ -43,7 +44,26 @@ async function stateProblem(visit: Visit): Promise<PageProblem | null> {
 
 function refuse(visit: Visit, problem: PageProblem): Promise<void> {
   const ofState = problem.code === 'not_enabled' || problem.code === 'enrolment_required'
-  return visit.refuse(problem, (shown) =>
-    ofState ? settingsPage(visit, shown) : { name: 'disable', problem: shown },
-  )
+  return visit.refuse(problem, (shown) => (ofState ? settingsPage(visit, shown) : disablePage(visit, shown)))
+}
+
+async function disablePage(visit: Visit, problem?: PageProblem): Promise<Page> {
+  // After a refusal the locks are others than before it.
+  const { locks, methods } = problem
+    ? await visit.rooms.views.read(visit.account.id)
+    : (visit.status as AccountStatus)
+  const method: Method = !locks.totp && locks['backup-code'] ? 'backup-code' : 'totp'
+  const other: Method = method === 'totp' ? 'backup-code' : 'totp'
+  const lock = locks[method]
+  return {
+    name: 'disable',
+    ...(lock && {
+      lock: {
+        method,
+        until: lock.until === null ? null : new Date(lock.until),
+        otherMethod: methods.includes(other) && !locks[other] ? other : null,
+      },
+    }),
+    ...(problem && { problem }),
+  }
 }

@@ -8,7 +8,7 @@ import type { Page, PageProblem } from '../pages/page'
 import { expiryOf } from '../session/enrolments'
 import type { Route, SessionState } from './route'
 import { settingsPage } from './settings'
-import type { Visit } from './visit'
+import { lockedProblem, type Visit } from './visit'
 
 /** Enabling needs a login at most this old, milliseconds, or the password. */
 const FRESH_LOGIN = 10 * 60_000
@@ -107,7 +107,7 @@ async function passwordProblem(visit: Visit, password: string | undefined): Prom
   )
   if (right === true) return null
   if (right === false) return { code: 'password_required' }
-  return { code: 'locked', lockedUntil: right.until === null ? null : new Date(right.until) }
+  return lockedProblem(right)
 }
 
 function isFreshLogin({ marker, rooms }: Visit): boolean {

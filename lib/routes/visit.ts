@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express'
 import type { AccountStatus, Refusal } from '../account/accounts'
+import type { Lock } from '../account/lockout'
 import { statusOf } from '../errors'
 import { isProgram } from '../pages/callers'
 import type { BackupCodesLeft, Page, PageProblem } from '../pages/page'
@@ -86,15 +87,16 @@ export function problemOf(refusal: Refusal): PageProblem {
     case 'invalid':
       return { code: 'invalid_code' }
     case 'locked':
-      return {
-        code: 'locked',
-        lockedUntil: refusal.lock.until === null ? null : new Date(refusal.lock.until),
-      }
+      return lockedProblem(refusal.lock)
     case 'not-enrolled':
       return { code: 'not_enabled' }
     case 'revoked':
       return { code: 'not_authenticated' }
   }
+}
+
+export function lockedProblem({ until }: Lock): PageProblem {
+  return { code: 'locked', lockedUntil: until === null ? null : new Date(until) }
 }
 
 export function backupCodesLeft({ backupCodes }: AccountStatus): BackupCodesLeft {

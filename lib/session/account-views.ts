@@ -24,7 +24,10 @@ export class AccountViews {
    */
   remembered(accountId: string, epoch: number): AccountView | null {
     const view = this.#views.get(accountId)
-    return view && this.#now() - view.readAt < this.#revalidateAfter && view.epoch >= epoch ? view : null
+    if (!view || view.epoch < epoch) return null
+    const age = this.#now() - view.readAt
+    // A clock that was set back must not keep a view alive.
+    return age >= 0 && age < this.#revalidateAfter ? view : null
   }
 
   /** Asks the store. @throws UnavailableError */

@@ -91,7 +91,9 @@ export class LoginHook {
     const proof = proofs.get(req)
     if (proof?.accountId === account.id) {
       proofs.delete(req)
-      await this.admission.enter(req, proof)
+      const returnTo = await this.admission.enter(req, proof)
+      // Passport reads it next.
+      if (returnTo !== null && options.successReturnToOrRedirect) sessionOf(req).returnTo = returnTo
       setUser(req, user)
       return true
     }

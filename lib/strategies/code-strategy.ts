@@ -2,7 +2,7 @@ import type { Request } from 'express'
 import type { StrategyCreatedStatic } from 'passport'
 import type { Method } from '../account/record'
 import { readTypedCode } from '../account/typed-code'
-import { ConfigurationError, type ProblemCode, statusOf } from '../errors'
+import { ConfigurationError, type ProblemCode, statusOf, UnavailableError } from '../errors'
 import { type CodeSubmission, proofOf } from '../session/code-submission'
 import { recordProof } from '../session/login-hook'
 import { stateOf } from '../session/request-factor'
@@ -26,7 +26,9 @@ export interface StrategyHost {
   readonly submission: CodeSubmission
 }
 
-type Outcome = { user: Express.User; backupCodesRemaining: number } | { refused: RefusedCode }
+type Outcome =
+  | { user: Express.User; backupCodesRemaining: number }
+  | { refused: RefusedCode; status: number | undefined }
 
 /**
  * A Passport strategy that proves a second factor in a session that a password has begun, or proves it again
@@ -50,7 +52,7 @@ export abstract class CodeStrategy {
   authenticate(this: CodeStrategy & StrategyCreatedStatic, req: Request): void {
     this.prove(req).then(
       (outcome) => {
-        if ('refused' in outcome) return this.fail(outcome.refused, statusOf[outcome.refused.code])
+        if ('refused' in outcome) return this.fail(outcome.refused, outcome.status as number)
         const { user, backupCodesRemaining } = outcome
         this.success(user, { method: this.name, backupCodesRemaining })
       },
@@ -69,11 +71,14 @@ export abstract class CodeStrategy {
     }
     const { account } = state
     if (state.state === 'must-enrol') return refused('enrolment_required')
-    if (!account) return refused(state.state === 'unavailable' ? 'unavailable' : 'not_authenticated')
+    if (state.state === 'unavailable') throw new UnavailableError('Nothing is known of the account now')
+    if (!account) return refused('not_authenticated')
 
     const body = req.body as Record<string, unknown> | undefined
     const typed = readTypedCode(body && Object.hasOwn(body, this.field) ? body[this.field] : undefined)
-    if (typed?.method !== this.name) return refused('malformed')
+    if (!typed) return refused('malformed')
+    // Without a status, so that of ['totp', 'backup-code'] the one whose code it is decides Passport's answer.
+    if (typed.method !== this.name) return { ...refused('invalid_code'), status: undefined }
 
     const { submission } = this.host
     const user = await submission.user(req)
@@ -103,11 +108,11 @@ const MESSAGES: Partial<Record<ProblemCode, string>> = {
   enrolment_required: 'Two-factor authentication must be enabled first',
   not_enabled: 'Two-factor authentication is not enabled',
   locked: 'Too many wrong codes: wait before you try again',
-  unavailable: 'Codes cannot be checked at the moment',
 }
 
-function refused(code: ProblemCode, lockedUntil?: Date | null): Outcome {
+function refused(code: ProblemCode, lockedUntil?: Date | null): { refused: RefusedCode; status: number } {
   return {
     refused: { code, message: MESSAGES[code] ?? code, ...(lockedUntil !== undefined && { lockedUntil }) },
+    status: statusOf[code],
   }
 }

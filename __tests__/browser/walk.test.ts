@@ -1,0 +1,321 @@
+import { readFileSync } from 'node:fs'
+import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
+import { PASSWORD } from '../support/app'
+import {
+  launch,
+  misfits,
+  phoneCode,
+  type Site,
+  startExample,
+  unseenFocus,
+  violations,
+} from '../support/browser'
+
+const { describeWith } = require('../support/tools')
+
+jest.setTimeout(180_000)
+
+describeWith(['chromium', 'oathtool'], 'the whole way through the example app', () => {
+  let browser: Browser
+  let site: Site
+
+  beforeAll(async () => {
+    ;[browser, site] = await Promise.all([launch(), startExample()])
+  })
+
+  afterAll(async () => {
+    await browser?.close()
+    await site?.close()
+  })
+
+  test('with the mouse; axe finds nothing on any page', async () => {
+    const walk = await begin('alice', { hand: mouse, closely: true })
+    const enabled = await enable(walk)
+    expect(await codesOnClipboard(walk)).toEqual(enabled.backupCodes)
+    await letTheCodesPass(walk, enabled)
+    await signInAndDisable(walk, enabled)
+  })
+
+  test('with the keyboard alone; focus is always seen', async () => {
+    const walk = await begin('bob', { hand: keyboard })
+    const enabled = await enable(walk)
+    await letTheCodesPass(walk, enabled)
+    await signInAndDisable(walk, enabled)
+  })
+
+  test('without JavaScript', async () => {
+    const walk = await begin('carol', { hand: mouse, context: { javaScriptEnabled: false } })
+    const { page } = walk
+    const enabled = await enable(walk)
+    expect(await page.getByText('The codes leave this page').isVisible()).toBe(false)
+    for (const name of ['Give me more time', 'Copy', 'Print']) {
+      expect(await page.getByRole('button', { name }).count()).toBe(0)
+    }
+    await signInAndDisable(walk, enabled)
+  })
+
+  test('codes that were shown are not shown by a reload or by going back', async () => {
+    const walk = await begin('admin', { hand: mouse })
+    const { page } = walk
+    const { backupCodes } = await enable(walk)
+    expect(await codesIn(page, backupCodes)).toEqual(backupCodes)
+    await page.reload()
+    await page.getByText('cannot be shown again').waitFor()
+    await walk.sees('Save your backup codes')
+    expect(await codesIn(page, backupCodes)).toEqual([])
+    await walk.press('link', 'Continue')
+    await walk.sees('Two-factor authentication')
+    // Chromium rather shows an error page of its own than post again.
+    await page.goBack().catch(() => {})
+    expect(await codesIn(page, backupCodes)).toEqual([])
+  })
+
+  /** Somebody on the way, and how they use the page. */
+  interface Walk extends Hand {
+    page: Page
+    username: string
+    /** Waits for the page with this heading. */
+    sees(heading: string): Promise<void>
+  }
+
+  async function begin(username: string, { hand, closely = false, context = {} }: Manner): Promise<Walk> {
+    const browserContext = await browser.newContext(context)
+    await browserContext.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: site.origin })
+    const page = await browserContext.newPage()
+    // The page's clock goes on by itself until a test stops it.
+    if (context.javaScriptEnabled !== false) await page.clock.install()
+    page.setDefaultTimeout(30_000)
+    const walk: Walk = {
+      ...hand(page),
+      page,
+      username,
+      async sees(heading) {
+        await page.getByRole('heading', { level: 1, name: heading, exact: true }).waitFor()
+        expect(await page.title()).toContain('Quayside Savings')
+        if (!closely) return
+        expect([heading, await violations(page)]).toEqual([heading, []])
+        for (const width of [360, 1280]) {
+          await page.setViewportSize({ width, height: 800 })
+          expect([heading, width, await misfits(page)]).toEqual([heading, width, []])
+        }
+      },
+    }
+    await page.goto(site.origin)
+    await walk.sees('Savings, safely moored')
+    return walk
+  }
+
+  async function signIn(walk: Walk, password = PASSWORD): Promise<void> {
+    await walk.press('link', 'Sign in')
+    await walk.sees('Sign in')
+    await walk.fill('User name', walk.username)
+    await walk.fill('Password', password)
+    await walk.press('button', 'Sign in')
+  }
+
+  async function signOut(walk: Walk): Promise<void> {
+    await walk.press('button', 'Sign out')
+    await walk.sees('Savings, safely moored')
+  }
+
+  /** From the home page to the backup codes, by way of everything that can be mistyped. */
+  async function enable(walk: Walk): Promise<Enabled> {
+    const { page } = walk
+    await signIn(walk, 'a wrong password')
+    await page.getByRole('alert').waitFor()
+    await walk.sees('Sign in')
+    await walk.fill('Password', PASSWORD)
+    await walk.press('button', 'Sign in')
+    await walk.sees('Your account')
+
+    await walk.press('link', 'Set it up')
+    await walk.sees('Two-factor authentication')
+    await page.getByText('Off', { exact: true }).waitFor()
+    await walk.press('button', 'Enable two-factor authentication')
+    await walk.sees('Set up two-factor authentication')
+    await walk.open('Can’t scan it?')
+    const key = (await page.locator('#sf-key').textContent()) as string
+    expect(key).toMatch(/^([A-Z2-7]{4} ){7}[A-Z2-7]{4}$/)
+    await walk.sees('Set up two-factor authentication')
+
+    const [right, wrong] = [phoneCode(key), wrongCode(key)]
+    await walk.fill('6-digit code', wrong)
+    await walk.press('button', 'Check')
+    await page.getByRole('alert').waitFor()
+    await walk.sees('Set up two-factor authentication')
+    // With a space, as apps show it.
+    await walk.fill('6-digit code', `${right.slice(0, 3)} ${right.slice(3)}`)
+    await walk.press('button', 'Check')
+
+    await walk.sees('Save your backup codes')
+    const list = page.getByRole('list', { name: 'Your backup codes' }).getByRole('listitem')
+    const backupCodes = await list.allTextContents()
+    expect(new Set(backupCodes).size).toBe(5)
+    const [download] = await Promise.all([page.waitForEvent('download'), walk.press('link', 'Download')])
+    expect(download.suggestedFilename()).toBe('Quayside-Savings-backup-codes.txt')
+    const file = readFileSync(await download.path(), 'utf8')
+    expect(file.split('\r\n').filter((line) => backupCodes.includes(line))).toEqual(backupCodes)
+    expect(file).toContain(`Account: ${walk.username}@example.com`)
+    expect(file).toContain('Quayside Savings: backup codes for two-factor authentication')
+    expect(file).toMatch(/Made on: .*\d/)
+    return { key, backupCodes }
+  }
+
+  async function codesOnClipboard(walk: Walk): Promise<string[]> {
+    await walk.press('button', 'Copy')
+    await walk.page.getByText('Copied').waitFor()
+    return String(await walk.page.evaluate('navigator.clipboard.readText()')).split('\n')
+  }
+
+  /** Asks for more time once, and sees the codes leave the page when it is over. */
+  async function letTheCodesPass(walk: Walk, { backupCodes }: Enabled): Promise<void> {
+    const { page } = walk
+    const left = async () => {
+      const [, minutes, seconds] =
+        /(\d+):(\d\d)/.exec((await page.locator('[data-sf-left]').textContent()) as string) ?? []
+      return Number(minutes) * 60 + Number(seconds)
+    }
+    await page.clock.pauseAt(((await page.evaluate('Date.now()')) as number) + 1000)
+    const before = await left()
+    expect(before).toBeGreaterThan(10)
+    expect(before).toBeLessThan(30)
+    await page.clock.runFor(2000)
+    expect(await left()).toBe(before - 2)
+    await walk.press('button', 'Give me more time')
+    expect(await left()).toBe(before + 28)
+    await page.clock.runFor((before + 27) * 1000)
+    expect(await left()).toBe(1)
+    expect(await codesIn(page, backupCodes)).toEqual(backupCodes)
+    await page.clock.runFor(1000)
+    expect(await page.getByText('The codes have left this page').first().isVisible()).toBe(true)
+    expect(await codesIn(page, backupCodes)).toEqual([])
+    await page.clock.resume()
+    await walk.sees('Save your backup codes')
+  }
+
+  /** From the backup codes to an account without a second factor, signing in with either kind of code. */
+  async function signInAndDisable(walk: Walk, { key, backupCodes }: Enabled): Promise<void> {
+    const { page } = walk
+    await walk.press('link', 'I have saved these codes')
+    await walk.sees('Two-factor authentication')
+    await page.getByText('On since').waitFor()
+    await page.getByText('5 of 5 left').waitFor()
+    await signOut(walk)
+
+    await signIn(walk)
+    await walk.sees('Enter the code from your authenticator app')
+    await walk.fill('6-digit code', wrongCode(key))
+    await walk.press('button', 'Continue')
+    await page.getByRole('alert').waitFor()
+    await walk.sees('Enter the code from your authenticator app')
+    await walk.open('My code is refused')
+    await walk.sees('Enter the code from your authenticator app')
+    // The code of this step is used up by enabling.
+    await walk.fill('6-digit code', phoneCode(key, 1))
+    await walk.press('button', 'Continue')
+    await walk.sees('Your account')
+    await walk.press('link', 'Vault')
+    await walk.sees('Vault')
+    await walk.press('link', 'Transfer')
+    await walk.sees('Send money')
+    await signOut(walk)
+
+    await signIn(walk)
+    await walk.sees('Enter the code from your authenticator app')
+    await walk.press('link', 'Use a backup code')
+    await walk.sees('Enter a backup code')
+    await walk.fill('Backup code', 'nonsense')
+    await walk.press('button', 'Continue')
+    await page.getByRole('alert').waitFor()
+    await walk.sees('Enter a backup code')
+    await walk.fill('Backup code', (backupCodes[0] as string).toLowerCase())
+    await walk.press('button', 'Continue')
+    await walk.sees('Your account')
+    await walk.press('link', 'Security')
+    await walk.sees('Two-factor authentication')
+    await page.getByText('4 of 5 left').waitFor()
+    await walk.press('link', 'New codes')
+    await walk.sees('New backup codes')
+    await walk.press('link', 'Back')
+    await walk.sees('Two-factor authentication')
+
+    await walk.press('link', 'Disable two-factor authentication')
+    await walk.sees('Disable two-factor authentication')
+    await walk.fill('Code from your authenticator app', backupCodes[1] as string)
+    await walk.press('button', 'Disable two-factor authentication')
+    await walk.sees('Two-factor authentication')
+    await page.getByText('Off', { exact: true }).waitFor()
+    await signOut(walk)
+    await signIn(walk)
+    await walk.sees('Your account')
+  }
+})
+
+interface Manner {
+  hand: (page: Page) => Hand
+  /** Looks at every page on the way with axe, and at whether it fits. */
+  closely?: boolean
+  context?: BrowserContextOptions
+}
+
+interface Enabled {
+  key: string
+  backupCodes: string[]
+}
+
+/** Those of the codes that stand anywhere in the document. */
+async function codesIn(page: Page, codes: string[]): Promise<string[]> {
+  const html = decodeURIComponent((await page.content()).replace(/%(?![0-9A-F]{2})/g, '%25'))
+  return codes.filter((code) => html.includes(code))
+}
+
+/** Six digits that no step near now has. */
+function wrongCode(key: string): string {
+  const near = [-2, -1, 0, 1, 2, 3].map((steps) => phoneCode(key, steps))
+  return ['111111', '222222', '333333', '444444', '555555', '666666', '777777'].find(
+    (code) => !near.includes(code),
+  ) as string
+}
+
+/** How somebody fills in, presses, and opens what is folded. */
+interface Hand {
+  fill(label: string, text: string): Promise<void>
+  press(role: 'button' | 'link', name: string): Promise<void>
+  open(summary: string): Promise<void>
+}
+
+function mouse(page: Page): Hand {
+  return {
+    fill: (label, text) => page.getByLabel(label, { exact: true }).fill(text),
+    press: (role, name) => page.getByRole(role, { name, exact: true }).first().click(),
+    open: (summary) => page.locator('summary', { hasText: summary }).click(),
+  }
+}
+
+function keyboard(page: Page): Hand {
+  /** Tabs to the element, and at each stop on the way sees where the focus is. */
+  async function tabTo(element: Locator): Promise<void> {
+    await element.waitFor()
+    for (let stops = 0; stops < 40; stops++) {
+      if (await element.evaluate((own) => own === own.ownerDocument.activeElement)) return
+      await page.keyboard.press('Tab')
+      expect(await unseenFocus(page)).toBeNull()
+    }
+    throw new Error(`Tab never comes to ${element}`)
+  }
+  return {
+    async fill(label, text) {
+      await tabTo(page.getByLabel(label, { exact: true }))
+      await page.keyboard.press('Control+A')
+      await page.keyboard.type(text)
+    },
+    async press(role, name) {
+      await tabTo(page.getByRole(role, { name, exact: true }).first())
+      await page.keyboard.press('Enter')
+    },
+    async open(summary) {
+      await tabTo(page.locator('summary', { hasText: summary }))
+      await page.keyboard.press('Enter')
+    },
+  }
+}

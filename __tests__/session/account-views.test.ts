@@ -1,0 +1,121 @@
+import type { AccountStatus, Accounts } from '../../lib/account/accounts'
+import { AccountViews } from '../../lib/session/account-views'
+import { Clock } from '../support/clock'
+
+const SECONDS = 1000
+const off = { epoch: 1, enabled: false }
+const on = { epoch: 2, enabled: true }
+
+/** Accounts whose answers the test gives when it likes. */
+function world(revalidateAfter = 60 * SECONDS) {
+  const clock = new Clock()
+  const asked: ((view: { epoch: number; enabled: boolean }) => void)[] = []
+  const accounts = {
+    status: () => new Promise((resolve) => asked.push((view) => resolve(view as AccountStatus))),
+  } as unknown as Accounts
+  return { clock, asked, views: new AccountViews(accounts, revalidateAfter, clock.now) }
+}
+
+test('nothing is known of an account that was not read', () => {
+  expect(world().views.remembered('a', 0)).toBeNull()
+})
+
+test('what was read is remembered as long as the option says, not a millisecond longer, and for this account', async () => {
+  const { views, clock, asked } = world()
+  const reading = views.read('a')
+  asked[0]?.(on)
+  expect(await reading).toEqual(on)
+  clock.time += 60 * SECONDS - 1
+  expect(views.remembered('a', 2)).toMatchObject(on)
+  expect(views.remembered('b', 2)).toBeNull()
+  clock.time += 1
+  expect(views.remembered('a', 2)).toBeNull()
+})
+
+test('its time counts from the question, not from the answer', async () => {
+  const { views, clock, asked } = world()
+  const reading = views.read('a')
+  clock.forward(59)
+  asked[0]?.(on)
+  await reading
+  expect(views.remembered('a', 2)).toMatchObject(on)
+  clock.forward(1)
+  expect(views.remembered('a', 2)).toBeNull()
+})
+
+test('0: nothing is remembered, not even within the millisecond', () => {
+  const { views } = world(0)
+  views.note('a', on)
+  expect(views.remembered('a', 2)).toBeNull()
+})
+
+test('a clock that was set back makes nothing remembered for longer', () => {
+  const { views, clock } = world()
+  views.note('a', on)
+  clock.forward(-3600)
+  expect(views.remembered('a', 2)).toBeNull()
+})
+
+test('a session of a newer epoch than what is known forces a read; an older one is known to be old', () => {
+  const { views } = world()
+  views.note('a', on)
+  expect(views.remembered('a', 3)).toBeNull()
+  expect(views.remembered('a', 2)).toMatchObject(on)
+  expect(views.remembered('a', 1)).toMatchObject(on)
+})
+
+test('what was forgotten is read anew', () => {
+  const { views } = world()
+  views.note('a', on)
+  views.forget('a')
+  expect(views.remembered('a', 2)).toBeNull()
+})
+
+describe('a slow read never covers a newer write', () => {
+  test.each([
+    ['a second', 1],
+    ['no time at all', 0],
+  ])('that came %s after it was asked', async (_what, seconds) => {
+    const { views, clock, asked } = world()
+    const reading = views.read('a')
+    clock.forward(seconds)
+    views.note('a', on)
+    asked[0]?.(off)
+    expect(await reading).toEqual(off)
+    expect(views.remembered('a', 0)).toMatchObject(on)
+  })
+
+  test('nor does it cover a read that was asked later and answered sooner', async () => {
+    const { views, clock, asked } = world()
+    const slow = views.read('a')
+    clock.forward(1)
+    const quick = views.read('a')
+    asked[1]?.(on)
+    await quick
+    asked[0]?.(off)
+    await slow
+    expect(views.remembered('a', 0)).toMatchObject(on)
+  })
+
+  test('while a later read covers an older one', async () => {
+    const { views, clock, asked } = world()
+    views.note('a', off)
+    clock.forward(1)
+    const reading = views.read('a')
+    asked[0]?.(on)
+    await reading
+    expect(views.remembered('a', 0)).toMatchObject(on)
+  })
+})
+
+test('ten thousand accounts are remembered; the one longest not read gives way to the next', () => {
+  const { views } = world()
+  for (let number = 0; number < 10_000; number++) views.note(`a${number}`, on)
+  expect(views.remembered('a0', 0)).not.toBeNull()
+  views.note('a0', on)
+  views.note('one more', on)
+  expect(views.remembered('a0', 0)).not.toBeNull()
+  expect(views.remembered('a1', 0)).toBeNull()
+  expect(views.remembered('a2', 0)).not.toBeNull()
+  expect(views.remembered('one more', 0)).not.toBeNull()
+})

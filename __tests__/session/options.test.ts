@@ -1,0 +1,189 @@
+import passport from 'passport'
+import { type Duration, milliseconds } from '../../lib/duration'
+import { ConfigurationError } from '../../lib/errors'
+import { readOptions, type SecondFactorOptions } from '../../lib/options'
+import { MemoryStore } from '../../lib/stores/memory'
+
+const KEY = Buffer.from('0123456789abcdef0123456789abcdef')
+type Options = SecondFactorOptions<{ id: unknown; email?: unknown }>
+
+const needed: Options = {
+  issuer: 'Acme',
+  account: (user) => ({ id: user.id, name: user.email }) as ReturnType<Options['account']>,
+  keys: [KEY],
+  store: new MemoryStore(),
+}
+
+/** The code of the complaint, whose message names the option and ends in the code. */
+function complaint(act: () => unknown): string | null {
+  try {
+    act()
+    return null
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigurationError)
+    const { code, message } = error as ConfigurationError
+    expect(message).toMatch(new RegExp(`\\(${code}\\)$`))
+    return code
+  }
+}
+
+test('four options are enough, and these are the others', () => {
+  const { account, now, ...settings } = readOptions(needed)
+  expect(settings).toEqual({
+    issuer: 'Acme',
+    keys: [KEY],
+    store: needed.store,
+    path: '/two-factor',
+    loginUrl: '/login',
+    returnTo: '/',
+    verifyPassword: null,
+    policy: null,
+    revalidateAfter: 60_000,
+    backupCodes: 5,
+    csrf: null,
+    passport,
+  })
+  expect(now).toBe(Date.now)
+  expect(account({ id: 'u-1', email: 'a@example.com' })).toEqual({ id: 'u-1', name: 'a@example.com' })
+})
+
+test.each<[string, string, unknown]>([
+  ['SF_OPTIONS', 'nothing', undefined],
+  ['SF_OPTIONS', 'null', null],
+  ['SF_OPTIONS', 'a text', 'Acme'],
+  ['SF_ISSUER', 'no issuer', { ...needed, issuer: undefined }],
+  ['SF_ISSUER', 'an empty issuer', { ...needed, issuer: '' }],
+  ['SF_ISSUER', 'spaces for an issuer', { ...needed, issuer: '  ' }],
+  ['SF_ISSUER', 'a number for an issuer', { ...needed, issuer: 1 }],
+  ['SF_ACCOUNT', 'no account', { ...needed, account: undefined }],
+  ['SF_ACCOUNT', 'a text for account', { ...needed, account: 'id' }],
+  ['SF_STORE', 'no store', { ...needed, store: undefined }],
+  ['SF_STORE', 'null for a store', { ...needed, store: null }],
+  ['SF_STORE', 'a store without get', { ...needed, store: { compareAndSet() {} } }],
+  ['SF_STORE', 'a store without compareAndSet', { ...needed, store: { get() {} } }],
+  ['SF_PATH', 'an empty path', { ...needed, path: '' }],
+  ['SF_PATH', 'the root', { ...needed, path: '/' }],
+  ['SF_PATH', 'a path without its slash', { ...needed, path: 'two-factor' }],
+  ['SF_PATH', 'two slashes', { ...needed, path: '//evil.example' }],
+  ['SF_PATH', 'a parameter', { ...needed, path: '/:tenant' }],
+  ['SF_PATH', 'a query', { ...needed, path: '/two-factor?a' }],
+  ['SF_PATH', 'a URL', { ...needed, path: 'https://example.com/two-factor' }],
+  ['SF_BACKUP_CODES', 'no backup codes', { ...needed, backupCodes: 0 }],
+  ['SF_BACKUP_CODES', '21 backup codes', { ...needed, backupCodes: 21 }],
+  ['SF_BACKUP_CODES', 'two and a half backup codes', { ...needed, backupCodes: 2.5 }],
+  ['SF_BACKUP_CODES', 'a text for their number', { ...needed, backupCodes: '5' }],
+  ['SF_DURATION', 'a revalidateAfter without a unit', { ...needed, revalidateAfter: '60' }],
+])('%s: %s', (code, _what, options) => {
+  expect(complaint(() => readOptions(options as Options))).toBe(code)
+})
+
+test.each([
+  ['/two-factor/', '/two-factor'],
+  ['/2fa', '/2fa'],
+  ['/my/two.factor_~', '/my/two.factor_~'],
+])('path %s is %s', (path, read) => {
+  expect(readOptions({ ...needed, path }).path).toBe(read)
+})
+
+test.each([1, 20])('%i backup codes may be', (backupCodes) => {
+  expect(readOptions({ ...needed, backupCodes }).backupCodes).toBe(backupCodes)
+})
+
+test('functions keep the `this` of the options', async () => {
+  const options = {
+    ...needed,
+    secret: 'x',
+    policy() {
+      return this.secret === 'x' ? ('required' as const) : ('optional' as const)
+    },
+    verifyPassword(_user: unknown, password: string) {
+      return password === this.secret
+    },
+  }
+  const { policy, verifyPassword } = readOptions(options)
+  const [user, req] = [{} as Express.User, {} as Parameters<NonNullable<typeof policy>>[1]]
+  expect(await policy?.(user, req)).toBe('required')
+  expect(await verifyPassword?.(user, 'x', req)).toBe(true)
+})
+
+describe('the account of a user', () => {
+  const { account } = readOptions(needed)
+
+  test.each<[string, unknown, string]>([
+    ['a text', 'u-1', 'u-1'],
+    ['a number', 42, '42'],
+    ['zero', 0, '0'],
+    ['a bigint', 2n ** 64n, '18446744073709551616'],
+    ['255 characters', 'x'.repeat(255), 'x'.repeat(255)],
+  ])('has %s for an id', (_what, id, read) => {
+    expect(account({ id, email: 'a@example.com' })).toEqual({ id: read, name: 'a@example.com' })
+  })
+
+  test.each<[string, unknown]>([
+    ['nothing', undefined],
+    ['null', null],
+    ['an empty text', ''],
+    ['256 characters', 'x'.repeat(256)],
+    ['half an emoji', 'a\ud83d'],
+    ['a null byte', 'a\0'],
+    ['an object', { id: 1 }],
+    ['true', true],
+    ['NaN, which all users without a number would share', Number.NaN],
+    ['Infinity', Number.POSITIVE_INFINITY],
+    ['a number beyond 2^53, which stands for several', 2 ** 53],
+  ])('SF_ACCOUNT_ID: not %s', (_what, id) => {
+    expect(complaint(() => account({ id }))).toBe('SF_ACCOUNT_ID')
+  })
+
+  test.each<[string, unknown]>([
+    ['nothing', undefined],
+    ['null', null],
+    ['a promise', Promise.resolve({ id: 1 })],
+  ])('SF_ACCOUNT_ID: option account answers with %s', (_what, answer) => {
+    const { account } = readOptions({ ...needed, account: () => answer as { id: string } })
+    expect(complaint(() => account({ id: 1 }))).toBe('SF_ACCOUNT_ID')
+  })
+
+  test.each<[string, unknown]>([
+    ['no name', undefined],
+    ['an empty name', ''],
+    ['a name that the database has as null', null],
+  ])('is called by its id when it has %s', (_what, email) => {
+    expect(account({ id: 42, email })).toEqual({ id: '42', name: '42' })
+  })
+})
+
+describe('a duration', () => {
+  test.each<[Duration, number]>([
+    [0, 0],
+    [1500, 1500],
+    ['0s', 0],
+    ['90s', 90_000],
+    ['5m', 300_000],
+    ['1.5h', 5_400_000],
+    ['30d', 2_592_000_000],
+  ])('%s is %i milliseconds', (duration, expected) => {
+    expect(milliseconds(duration, 'maxAge')).toBe(expected)
+  })
+
+  test.each<[unknown]>([
+    [-1],
+    [Number.NaN],
+    [''],
+    ['5'],
+    ['5 m'],
+    ['5min'],
+    ['-5m'],
+    ['1e3s'],
+    ['.5m'],
+    ['５m'],
+    ['5m\n'],
+    [null],
+    [undefined],
+    [{}],
+    [['5m', '6m']],
+  ])('is not %j, and the complaint names the option', (duration) => {
+    expect(complaint(() => milliseconds(duration as Duration, 'maxAge'))).toBe('SF_DURATION')
+    expect(() => milliseconds(duration as Duration, 'maxAge')).toThrow(/^Option maxAge /)
+  })
+})

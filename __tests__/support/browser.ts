@@ -1,0 +1,154 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import axe from 'axe-core'
+import type { Express } from 'express'
+import { type Browser, chromium, type Page } from 'playwright-core'
+
+const { tools } = require('./tools')
+
+const flags = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+export function launch(): Promise<Browser> {
+  return chromium.launch({ executablePath: tools.chromium.path(), args: flags })
+}
+
+/** A running app. */
+export interface Site {
+  origin: string
+  close(): Promise<void>
+}
+
+/** The built example, as `npm start` runs it: a process of its own with an empty data folder. */
+export async function startExample(env: Record<string, string> = {}): Promise<Site> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'quayside-'))
+  const port = await freePort()
+  const child = spawn(process.execPath, [join(__dirname, '../../example-app/dist/server.js')], {
+    env: { ...process.env, PORT: String(port), DATA_DIR: dataDir, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  await saying(child, `http://localhost:${port}`)
+  return {
+    origin: `http://localhost:${port}`,
+    async close() {
+      const ended = once(child, 'exit')
+      child.kill()
+      await ended
+      rmSync(dataDir, { recursive: true })
+    },
+  }
+}
+
+/** Waits until a process says so; what it said instead is the error. */
+export async function saying(child: ChildProcess, words: string): Promise<void> {
+  let said = ''
+  await new Promise<void>((resolve, reject) => {
+    const hear = (chunk: Buffer) => {
+      said += chunk
+      if (said.includes(words)) resolve()
+    }
+    child.stdout?.on('data', hear)
+    child.stderr?.on('data', hear)
+    child.once('exit', (code) => reject(new Error(`ended with ${code}: ${said}`)))
+  })
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  const { port } = await listening(server)
+  server.close()
+  return port
+}
+
+/** An app of this process. */
+export async function host(app: Express): Promise<Site> {
+  const server = createServer(app)
+  const { port } = await listening(server)
+  return {
+    origin: `http://localhost:${port}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+async function listening(server: Server): Promise<AddressInfo> {
+  server.listen(0)
+  await once(server, 'listening')
+  return server.address() as AddressInfo
+}
+
+/** What a phone would show for the key, now or so many steps later. */
+export function phoneCode(key: string, stepsLater = 0): string {
+  const at = new Date(Date.now() + stepsLater * 30_000).toISOString().replace('T', ' ').slice(0, 19)
+  return execFileSync('oathtool', ['--totp', '-b', key.replace(/\s/g, ''), '-N', `${at} UTC`], {
+    encoding: 'utf8',
+  }).trim()
+}
+
+/** What axe-core finds wrong with the page, a line each; all its rules, or these. */
+export async function violations(page: Page, rules?: string[]): Promise<string[]> {
+  if (!(await page.evaluate('typeof axe !== "undefined"'))) await page.evaluate(axe.source)
+  const options: axe.RunOptions = rules
+    ? { runOnly: { type: 'rule', values: rules } }
+    : { rules: { 'target-size': { enabled: true } } }
+  const found: axe.Result[] = await page.evaluate(
+    `axe.run(document, ${JSON.stringify(options)}).then((results) => results.violations)`,
+  )
+  return found.flatMap(({ id, nodes }) =>
+    nodes.map((node) => `${id}: ${node.html.slice(0, 120)} (${node.failureSummary})`),
+  )
+}
+
+/** Elements that reach out of the page, that cut their text, or that are too small to hit; a line each. */
+export function misfits(page: Page): Promise<string[]> {
+  return page.locator('html').evaluate((root) => {
+    const window = root.ownerDocument.defaultView
+    const found: string[] = []
+    const tag = (element: typeof root) => element.outerHTML.slice(0, 120)
+    if (root.scrollWidth > window.innerWidth) found.push(`the page is ${root.scrollWidth} px wide`)
+    for (const element of root.querySelectorAll('body *')) {
+      const { width, height, left, right } = element.getBoundingClientRect()
+      const style = window.getComputedStyle(element)
+      if (width <= 1 || height <= 1 || style.visibility === 'hidden') continue
+      const skipLink = left < -100 && style.position === 'absolute'
+      if (!skipLink && (left < -0.5 || right > window.innerWidth + 0.5))
+        found.push(`outside: ${tag(element)}`)
+      // What is cut on purpose says so with an ellipsis.
+      const clips = style.overflowX !== 'visible' && style.textOverflow !== 'ellipsis'
+      if (clips && element.scrollWidth > element.clientWidth) found.push(`cut: ${tag(element)}`)
+      const beside = element.parentElement.textContent.length > element.textContent.length
+      const inText = beside && style.display === 'inline'
+      const target = element.matches('a, button, summary, input:not([type=hidden])')
+      if (target && !inText && (width < 24 || height < 24)) found.push(`${width}x${height}: ${tag(element)}`)
+    }
+    return found
+  })
+}
+
+/** The focused element if nothing on the page shows that it has the focus. */
+export function unseenFocus(page: Page): Promise<string | null> {
+  return page.locator('html').evaluate((root) => {
+    const { activeElement, body, defaultView: window } = root.ownerDocument
+    if (!activeElement || activeElement === body) return null
+    const { outlineStyle, outlineWidth } = window.getComputedStyle(activeElement)
+    const { width, height, left, top, bottom } = activeElement.getBoundingClientRect()
+    const onScreen = width > 1 && height > 1 && left >= 0 && bottom > 0 && top < window.innerHeight
+    const outlined = outlineStyle !== 'none' && Number.parseFloat(outlineWidth) >= 2
+    return onScreen && outlined ? null : activeElement.outerHTML.slice(0, 120)
+  })
+}
