@@ -112,7 +112,7 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
   )
   const issuer = typeof given.issuer === 'string' ? given.issuer.trim() : ''
   must(
-    issuer !== '',
+    /[^:\s]/.test(issuer),
     'SF_ISSUER',
     'Option issuer is the name of your app, as users will see it in their authenticator app',
   )
@@ -128,7 +128,7 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
   )
   const path = (given.path ?? '/two-factor').replace(/\/+$/, '')
   must(
-    /^(\/[\w.~-]+)+$/.test(path),
+    /^(\/(?!\.+(\/|$))[\w.~-]+)+$/.test(path),
     'SF_PATH',
     `Option path is the path at which the router is mounted, such as '/two-factor', not '${given.path}'`,
   )

@@ -44,29 +44,29 @@ test('its time counts from the question, not from the answer', async () => {
 })
 
 test('0: nothing is remembered, not even within the millisecond', () => {
-  const { views } = world(0)
-  views.note('a', on)
+  const { views, clock } = world(0)
+  views.note('a', on, clock.now())
   expect(views.remembered('a', 2)).toBeNull()
 })
 
 test('a clock that was set back makes nothing remembered for longer', () => {
   const { views, clock } = world()
-  views.note('a', on)
+  views.note('a', on, clock.now())
   clock.forward(-3600)
   expect(views.remembered('a', 2)).toBeNull()
 })
 
 test('a session of a newer epoch than what is known forces a read; an older one is known to be old', () => {
-  const { views } = world()
-  views.note('a', on)
+  const { views, clock } = world()
+  views.note('a', on, clock.now())
   expect(views.remembered('a', 3)).toBeNull()
   expect(views.remembered('a', 2)).toMatchObject(on)
   expect(views.remembered('a', 1)).toMatchObject(on)
 })
 
 test('what was forgotten is read anew', () => {
-  const { views } = world()
-  views.note('a', on)
+  const { views, clock } = world()
+  views.note('a', on, clock.now())
   views.forget('a')
   expect(views.remembered('a', 2)).toBeNull()
 })
@@ -79,7 +79,7 @@ describe('a slow read never covers a newer write', () => {
     const { views, clock, asked } = world()
     const reading = views.read('a')
     clock.forward(seconds)
-    views.note('a', on)
+    views.note('a', on, clock.now())
     asked[0]?.(off)
     expect(await reading).toEqual(off)
     expect(views.remembered('a', 0)).toMatchObject(on)
@@ -97,9 +97,27 @@ describe('a slow read never covers a newer write', () => {
     expect(views.remembered('a', 0)).toMatchObject(on)
   })
 
+  test('nor what was forgotten while it was under way', async () => {
+    const { views, asked } = world()
+    const reading = views.read('a')
+    views.forget('a')
+    asked[0]?.(on)
+    await reading
+    expect(views.remembered('a', 2)).toBeNull()
+  })
+
+  test('nor does a write that was begun earlier and told later', () => {
+    const { views, clock } = world()
+    const begun = clock.now()
+    clock.forward(1)
+    views.note('a', { epoch: 3, enabled: false }, clock.now())
+    views.note('a', on, begun)
+    expect(views.remembered('a', 2)).toMatchObject({ epoch: 3, enabled: false })
+  })
+
   test('while a later read covers an older one', async () => {
     const { views, clock, asked } = world()
-    views.note('a', off)
+    views.note('a', off, clock.now())
     clock.forward(1)
     const reading = views.read('a')
     asked[0]?.(on)
@@ -109,11 +127,11 @@ describe('a slow read never covers a newer write', () => {
 })
 
 test('ten thousand accounts are remembered; the one longest not read gives way to the next', () => {
-  const { views } = world()
-  for (let number = 0; number < 10_000; number++) views.note(`a${number}`, on)
+  const { views, clock } = world()
+  for (let number = 0; number < 10_000; number++) views.note(`a${number}`, on, clock.now())
   expect(views.remembered('a0', 0)).not.toBeNull()
-  views.note('a0', on)
-  views.note('one more', on)
+  views.note('a0', on, clock.now())
+  views.note('one more', on, clock.now())
   expect(views.remembered('a0', 0)).not.toBeNull()
   expect(views.remembered('a1', 0)).toBeNull()
   expect(views.remembered('a2', 0)).not.toBeNull()

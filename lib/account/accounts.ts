@@ -65,7 +65,7 @@ export class Accounts {
         { accepted: false, reason: 'revoked' },
         (record, now, hashed) => verify(record, typed, now, hashed),
       ),
-      (record, now) => hashFor(record, typed, now),
+      async (record, now) => (record.epoch === epoch ? hashFor(record, typed, now) : null),
     )
   }
 
@@ -110,7 +110,7 @@ export class Accounts {
           return { record: off.record, outcome: { disabled: true, epoch: off.outcome.epoch } }
         },
       ),
-      (record, now) => hashFor(record, typed, now),
+      async (record, now) => (record.epoch === epoch ? hashFor(record, typed, now) : null),
     )
   }
 

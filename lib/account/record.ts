@@ -42,7 +42,7 @@ export interface Failures {
  * input to the next record and an outcome; `AccountRecords.transact` is what makes the next record true.
  */
 export interface AccountRecord {
-  /** Raised whenever the factors change; a session proves itself for one epoch only. Never falls. */
+  /** Raised whenever the factors change; a session proves itself for one epoch only. Falls only by `forget`. */
   epoch: number
   totp: TotpCredential | null
   backupCodes: BackupCodeSet | null

@@ -81,7 +81,8 @@ export class AccountRecords {
   }
 
   #write(accountId: string, expectedVersion: number, record: AccountRecord): Promise<boolean> {
-    const version = expectedVersion + 1
+    // A row starts by the clock, so that one that was erased and made again never has a version that it had.
+    const version = (expectedVersion || Math.floor(this.#now() / 1000)) + 1
     const activated = isEnrolled(record)
     const sealed = this.#keyring.seal(accountId, contextOf(accountId, version, activated), serialize(record))
     const next: StoredRecord = { version, activated, sealed }

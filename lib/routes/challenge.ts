@@ -3,7 +3,6 @@ import type { Method } from '../account/record'
 import { LONGEST_CODE, readTypedCode } from '../account/typed-code'
 import { maskName } from '../pages/mask'
 import type { Page, PageProblem } from '../pages/page'
-import { proofOf } from '../session/code-submission'
 import { save } from '../session/express-sessions'
 import { isHeld, PENDING_LIFE } from '../session/marker'
 import type { Route, SessionState } from './route'
@@ -49,11 +48,15 @@ async function submit(visit: Visit): Promise<void> {
     if (answer.reason === 'revoked') return visit.sessionIsOver()
     return refuse(visit, problemOf(answer))
   }
-  const returnTo = await rooms.admission.enter(req, proofOf(account, answer))
+  const returnTo = await rooms.admission.enter(req, answer.proof)
   const redirectTo = returnTo ?? rooms.settings.returnTo
   if (!visit.program) return visit.redirect(redirectTo)
-  const { method, backupCodesRemaining } = answer
-  visit.json({ state: 'verified', method, redirectTo, backupCodesRemaining })
+  visit.json({
+    state: 'verified',
+    method: answer.proof.method,
+    redirectTo,
+    backupCodesRemaining: answer.backupCodesRemaining,
+  })
 }
 
 /** Half a login ends; a step-up is given up, and the session stays as it was. */

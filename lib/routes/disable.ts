@@ -26,12 +26,13 @@ async function submit(visit: Visit): Promise<void> {
   if (!typed) return refuse(visit, { code: 'malformed' })
   const problem = await stateProblem(visit)
   if (problem) return refuse(visit, problem)
+  const askedAt = rooms.settings.now()
   const disabling = await rooms.accounts.disable(account.id, marker.epoch, typed)
   if (!disabling.disabled) {
     if (disabling.refusal.reason === 'revoked') return visit.sessionIsOver()
     return refuse(visit, problemOf(disabling.refusal))
   }
-  await rooms.admission.stayWithoutFactor(req, account.id, disabling.epoch)
+  await rooms.admission.stayWithoutFactor(req, account.id, disabling.epoch, askedAt)
   if (visit.program) visit.json({ enabled: false })
   else visit.redirect(visit.url())
 }

@@ -55,24 +55,37 @@ async function confirm(visit: Visit): Promise<void> {
   if (repeated) return visit.page(newCodesPage(visit, null, visit.url()))
 
   const typed = readTypedCode(visit.field('code'))
-  if (!typed) return visit.refuse({ code: 'malformed' }, startOrEnrolPage(visit, staged))
+  if (!typed) {
+    // Where nothing is begun there is no field that the message could stand beside.
+    return visit.refuse({ code: 'malformed' }, (problem) =>
+      staged ? enrolPage(visit, staged, problem) : { name: 'problem', problem, wayBack: visit.url('/enable') },
+    )
+  }
   if (isEnabled(visit)) return refuseEnabled(visit)
   if (!staged) return visit.refuse({ code: 'no_enrolment' }, startPage(visit))
 
+  const askedAt = rooms.settings.now()
   const confirmation =
     typed.method === 'totp'
       ? await rooms.accounts.confirmEnrolment(account.id, visit.marker.epoch, staged, typed.code)
       : ({ enabled: false, reason: 'invalid', clock: null } as const)
   if (confirmation.enabled) {
     const { epoch, backupCodes, madeAt } = confirmation
-    const returnTo = await rooms.admission.enter(req, { accountId: account.id, epoch, method: 'totp' })
+    const returnTo = await rooms.admission.enter(req, {
+      accountId: account.id,
+      epoch,
+      method: 'totp',
+      askedAt,
+    })
     if (visit.program) return visit.json({ enabled: true, backupCodes })
     return visit.page(newCodesPage(visit, { codes: backupCodes, madeAt }, returnTo ?? visit.url()))
   }
   if (confirmation.reason === 'revoked') return visit.sessionIsOver()
   if (confirmation.reason === 'already-enabled') return refuseEnabled(visit)
   const { clock } = confirmation
-  return visit.refuse({ code: 'invalid_code', ...(clock && { clock }) }, startOrEnrolPage(visit, staged))
+  return visit.refuse({ code: 'invalid_code', ...(clock && { clock }) }, (problem) =>
+    enrolPage(visit, staged, problem),
+  )
 }
 
 async function cancel(visit: Visit): Promise<void> {
@@ -158,10 +171,6 @@ async function enrolPage(visit: Visit, staged: StagedEnrolment, problem?: PagePr
     demanded: visit.mustEnrol,
     ...(problem && { problem }),
   }
-}
-
-function startOrEnrolPage(visit: Visit, staged: StagedEnrolment | null) {
-  return (problem: PageProblem) => (staged ? enrolPage(visit, staged, problem) : startPage(visit)(problem))
 }
 
 function newCodesPage(

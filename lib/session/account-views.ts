@@ -9,7 +9,8 @@ export class AccountViews {
   readonly #accounts: Accounts
   readonly #revalidateAfter: number
   readonly #now: () => number
-  readonly #views = new Map<string, AccountView & { readAt: number }>()
+  /** A view of null: whatever was read before that moment is not to be remembered. */
+  readonly #views = new Map<string, { view: AccountView | null; readAt: number }>()
 
   /** @param revalidateAfter milliseconds; 0: nothing is remembered */
   constructor(accounts: Accounts, revalidateAfter: number, now: () => number) {
@@ -23,36 +24,49 @@ export class AccountViews {
    * session that another process made in a newer epoch.
    */
   remembered(accountId: string, epoch: number): AccountView | null {
-    const view = this.#views.get(accountId)
-    if (!view || view.epoch < epoch) return null
-    const age = this.#now() - view.readAt
+    const known = this.#views.get(accountId)
+    if (!known?.view || known.view.epoch < epoch) return null
+    const age = this.#now() - known.readAt
     // A clock that was set back must not keep a view alive.
-    return age >= 0 && age < this.#revalidateAfter ? view : null
+    return age >= 0 && age < this.#revalidateAfter ? known.view : null
   }
 
   /** Asks the store. @throws UnavailableError */
   async read(accountId: string): Promise<AccountStatus> {
     const readAt = this.#now()
     const status = await this.#accounts.status(accountId)
-    this.#remember(accountId, status, readAt)
+    this.#remember(accountId, { epoch: status.epoch, enabled: status.enabled }, readAt)
     return status
   }
 
-  /** This process has just changed the account. */
-  note(accountId: string, view: AccountView): void {
-    this.#remember(accountId, view, this.#now())
+  /**
+   * What a write of this process has made of the account.
+   *
+   * @param readAt when that write was begun, milliseconds since 1970
+   */
+  note(accountId: string, view: AccountView, readAt: number): void {
+    this.#remember(accountId, view, readAt)
   }
 
+  /** Nothing that was read until now counts any more, not even what is still under way. */
   forget(accountId: string): void {
-    this.#views.delete(accountId)
+    this.#put(accountId, null, this.#now())
   }
 
   /** Of two answers the one that was asked for later counts: a slow read never covers a newer write. */
-  #remember(accountId: string, { epoch, enabled }: AccountView, readAt: number): void {
+  #remember(accountId: string, view: AccountView, readAt: number): void {
     const known = this.#views.get(accountId)
-    if (known && (known.readAt > readAt || (known.readAt === readAt && known.epoch > epoch))) return
+    const newer = known && (known.readAt > readAt || (known.readAt === readAt && isNewer(known.view, view)))
+    if (!newer) this.#put(accountId, view, readAt)
+  }
+
+  #put(accountId: string, view: AccountView | null, readAt: number): void {
     this.#views.delete(accountId)
-    this.#views.set(accountId, { epoch, enabled, readAt })
+    this.#views.set(accountId, { view, readAt })
     if (this.#views.size > MOST) this.#views.delete(this.#views.keys().next().value as string)
   }
+}
+
+function isNewer(known: AccountView | null, view: AccountView): boolean {
+  return known === null || known.epoch > view.epoch
 }

@@ -12,6 +12,8 @@ export interface Proof {
   accountId: string
   epoch: number
   method: Method
+  /** When it was asked for, milliseconds since 1970. */
+  askedAt: number
 }
 
 /** Lets a session in, or changes what it is admitted for, after the account's record has changed. */
@@ -25,7 +27,7 @@ export class Admission {
    * The session becomes verified, under a new id; half a login becomes a whole one. What the host keeps in the
    * session survives. Answers where the user was going, if anywhere; from now on that is forgotten.
    */
-  async enter(req: Request, { accountId, epoch, method }: Proof): Promise<string | null> {
+  async enter(req: Request, { accountId, epoch, method, askedAt }: Proof): Promise<string | null> {
     const marker = sessionOf(req).secondFactor as Marker
     const now = this.settings.now()
     const user = isHeld(marker) ? marker.user : passportUser(req)
@@ -47,18 +49,18 @@ export class Admission {
       csrf: marker.csrf,
     }
     await save(req)
-    this.views.note(accountId, { epoch, enabled: true })
+    this.views.note(accountId, { epoch, enabled: true }, askedAt)
     stateOf(req)?.becomeVerified({ id: accountId, name }, method, now)
     return returnTo
   }
 
   /** The acting session goes on after its account's second factor was turned off. */
-  async stayWithoutFactor(req: Request, accountId: string, epoch: number): Promise<void> {
+  async stayWithoutFactor(req: Request, accountId: string, epoch: number, askedAt: number): Promise<void> {
     const session = sessionOf(req)
     const { loginAt, csrf } = session.secondFactor ?? { loginAt: 0, csrf: newCsrfSecret() }
     session.secondFactor = { state: 'unenrolled', accountId, epoch, loginAt, csrf }
     await save(req)
-    this.views.note(accountId, { epoch, enabled: false })
+    this.views.note(accountId, { epoch, enabled: false }, askedAt)
     const state = stateOf(req)
     state?.become('unenrolled', state.account)
   }

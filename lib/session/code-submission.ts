@@ -1,5 +1,5 @@
 import type { Request } from 'express'
-import type { Accounts, Answer } from '../account/accounts'
+import type { Accounts, Refusal } from '../account/accounts'
 import type { TypedCode } from '../account/typed-code'
 import type { Settings } from '../options'
 import type { AccountViews } from './account-views'
@@ -8,6 +8,8 @@ import { sessionOf } from './express-sessions'
 import { isHeld, type Marker } from './marker'
 import { userOf } from './passport-session'
 import type { SessionAccount } from './request-factor'
+
+export type Submitted = { accepted: true; proof: Proof; backupCodesRemaining: number } | Refusal
 
 /** Checks a code for the account of a request's session, and nobody else's. */
 export class CodeSubmission {
@@ -18,12 +20,16 @@ export class CodeSubmission {
   ) {}
 
   /** @throws UnavailableError */
-  async submit(req: Request, account: SessionAccount, typed: TypedCode): Promise<Answer> {
+  async submit(req: Request, account: SessionAccount, typed: TypedCode): Promise<Submitted> {
     const { epoch } = sessionOf(req).secondFactor as Marker
+    const askedAt = this.settings.now()
     const answer = await this.accounts.verify(account.id, epoch, typed)
     // The session is of another time of the account: whatever is remembered of it is too.
     if (!answer.accepted && answer.reason === 'revoked') this.views.forget(account.id)
-    return answer
+    if (!answer.accepted) return answer
+    const { method, backupCodesRemaining } = answer
+    const proof = { accountId: account.id, epoch: answer.epoch, method, askedAt }
+    return { accepted: true, proof, backupCodesRemaining }
   }
 
   /** The host's user of the session: the one of this request, or the one that half a login holds. */
@@ -39,8 +45,4 @@ export class CodeSubmission {
       ),
     )
   }
-}
-
-export function proofOf(account: SessionAccount, { epoch, method }: Answer & { accepted: true }): Proof {
-  return { accountId: account.id, epoch, method }
 }

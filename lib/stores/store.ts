@@ -2,7 +2,7 @@
  * What a store keeps of one account. Only `sealed` carries meaning; the store never looks into it.
  */
 export interface StoredRecord {
-  /** Counts the writes of this row, from 1. The condition of every write. */
+  /** A positive integer that grows with every write of this row. The condition of every write. */
   version: number
   /** Whether two-factor authentication is on: for lists and reports, never for a decision. */
   activated: boolean

@@ -3,7 +3,7 @@ import type { StrategyCreatedStatic } from 'passport'
 import type { Method } from '../account/record'
 import { readTypedCode } from '../account/typed-code'
 import { ConfigurationError, type ProblemCode, statusOf, UnavailableError } from '../errors'
-import { type CodeSubmission, proofOf } from '../session/code-submission'
+import type { CodeSubmission } from '../session/code-submission'
 import { recordProof } from '../session/login-hook'
 import { stateOf } from '../session/request-factor'
 
@@ -85,7 +85,7 @@ export abstract class CodeStrategy {
     if (!user) return refused('not_authenticated')
     const answer = await submission.submit(req, account, typed)
     if (answer.accepted) {
-      recordProof(req, proofOf(account, answer))
+      recordProof(req, answer.proof)
       return { user, backupCodesRemaining: answer.backupCodesRemaining }
     }
     switch (answer.reason) {
