@@ -13,10 +13,11 @@ export function sendProblem(
   status: number,
   code: string,
   title: string,
+  detail: string,
   more: object = {},
 ): void {
   res
     .status(status)
     .type('application/problem+json')
-    .send(JSON.stringify({ status, title, code, ...more }))
+    .send(JSON.stringify({ status, title, detail, code, ...more }))
 }

@@ -23,8 +23,9 @@ export const checkCsrf: RequestHandler = (req, res, next) => {
   const given = req.get('x-csrf-token') ?? req.body?._csrf
   if (equal(given, tokenOf(req))) return next()
   const title = 'This form has expired'
-  if (isProgram(req)) return sendProblem(res, 403, 'csrf', title)
-  res.status(403).render('problem', { title, detail: 'Go back, reload the page and send it again.' })
+  const detail = 'Go back, reload the page and send it again.'
+  if (isProgram(req)) return sendProblem(res, 403, 'csrf', title, detail)
+  res.status(403).render('problem', { title, detail })
 }
 
 /** Of the session's secret and its id: with the id, which every login changes, the token changes too. */

@@ -4,8 +4,9 @@ import { isProgram, sendProblem } from './callers'
 /** What nobody else has answered. */
 export const notFound: RequestHandler = (req, res) => {
   const title = 'There is no such page'
-  if (isProgram(req)) sendProblem(res, 404, 'not_found', title)
-  else res.status(404).render('problem', { title, detail: 'The address may be mistyped or out of date.' })
+  const detail = 'The address may be mistyped or out of date.'
+  if (isProgram(req)) sendProblem(res, 404, 'not_found', title, detail)
+  else res.status(404).render('problem', { title, detail })
 }
 
 /** Errors say what to do next; what happened is for the log. */
@@ -14,7 +15,7 @@ export const showError: ErrorRequestHandler = (error, req, res, next) => {
   if (status >= 500) console.error(error)
   if (res.headersSent) return next(error)
   const [code, title, detail] = wordsOf(status)
-  if (isProgram(req)) return sendProblem(res, status, code, title, { detail })
+  if (isProgram(req)) return sendProblem(res, status, code, title, detail)
   // The page's header asks for the session, which may be what is missing.
   res.status(status).render('problem', { title, detail, bare: true })
 }

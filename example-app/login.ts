@@ -76,7 +76,7 @@ const refused: ErrorRequestHandler = (error, req, res, next) => {
   if (error?.name !== 'AuthenticationError') return next(error)
   const message = 'That user name and password do not belong together. Check both and try again.'
   if (isProgram(req))
-    return sendProblem(res, 401, 'invalid_credentials', 'Wrong user name or password', { detail: message })
+    return sendProblem(res, 401, 'invalid_credentials', 'Wrong user name or password', message)
   const username = typeof req.body?.username === 'string' ? req.body.username : ''
   showLogin(res.status(401), { username, message })
 }

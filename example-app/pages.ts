@@ -1,4 +1,4 @@
-import type { RequestHandler, Router } from 'express'
+import type { RequestHandler, Response, Router } from 'express'
 import type { SecondFactor } from 'express-second-factor'
 import { isProgram, sendProblem } from './callers'
 import type { Transfers } from './transfers'
@@ -25,7 +25,7 @@ export function pageRoutes(router: Router, secondFactor: SecondFactor, transfers
   })
 
   router.get('/api/me', (req, res) => {
-    if (!req.user) return sendProblem(res, 401, 'not_authenticated', 'Nobody is logged in')
+    if (!req.user) return sendNobody(res)
     const { state, method } = req.secondFactor ?? { state: 'unavailable', method: null }
     res.json({ user: publicUser(req.user as User), secondFactor: { state, method } })
   })
@@ -35,9 +35,13 @@ export function pageRoutes(router: Router, secondFactor: SecondFactor, transfers
 
 const requireLogin: RequestHandler = (req, res, next) => {
   if (req.isAuthenticated()) return next()
-  if (isProgram(req)) return sendProblem(res, 401, 'not_authenticated', 'Nobody is logged in')
+  if (isProgram(req)) return sendNobody(res)
   req.session.returnTo = req.originalUrl
   res.redirect(303, '/login')
+}
+
+function sendNobody(res: Response): void {
+  sendProblem(res, 401, 'not_authenticated', 'Nobody is logged in', 'Sign in and try again.')
 }
 
 function publicUser({ id, username, name, email }: User) {

@@ -27,8 +27,9 @@ export function transferRoutes(router: Router, secondFactor: SecondFactor, trans
     const transfer = Object.keys(errors).length ? null : transfers.make(user.id, form.to, pounds(form.amount))
     if (!transfer) {
       errors.amount ??= errors.to ? '' : 'Your balance does not reach for this amount.'
+      const detail = Object.values(errors).join(' ').trim()
       if (isProgram(req))
-        sendProblem(res, 400, 'invalid_transfer', 'The transfer is not complete', { errors })
+        sendProblem(res, 400, 'invalid_transfer', 'The transfer is not complete', detail, { errors })
       else showForm(res.status(400), transfers.balanceOf(user.id), form, errors)
     } else if (isProgram(req)) res.json({ transfer, balance: transfers.balanceOf(user.id) })
     else res.redirect(303, '/account#transfers')

@@ -10,8 +10,13 @@ export interface Reply {
 }
 
 export interface TestServer {
-  /** A POST of JSON with the cookies of `client`, which stay as they are. */
-  post(client: Client, path: string, body: object, headers?: Record<string, string>): Promise<Reply>
+  /** A POST of JSON, or of these very bytes, with the cookies of `client`, which stay as they are. */
+  post(
+    client: Client,
+    path: string,
+    body: object | string | Buffer,
+    headers?: Record<string, string>,
+  ): Promise<Reply>
   /** A navigation to a target that no URL parser has tidied up: backslashes, `//`, an absolute form. */
   navigate(client: Client, target: string): Promise<Pick<Reply, 'status'> & { location: string | undefined }>
 }
@@ -44,7 +49,12 @@ export async function serve(app: Express): Promise<TestServer> {
           cookie: cookieOf(client),
           ...headers,
         },
-        body: JSON.stringify(body),
+        body:
+          typeof body === 'string'
+            ? body
+            : Buffer.isBuffer(body)
+              ? new Uint8Array(body)
+              : JSON.stringify(body),
       })
       return { status: response.status, headers: response.headers, text: await response.text() }
     },

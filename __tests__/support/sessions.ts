@@ -27,6 +27,15 @@ export function read(store: session.Store, id: string): Promise<Stored | null> {
   )
 }
 
+/** Every session that is stored now. */
+export function all(store: session.Store): Promise<Stored[]> {
+  return new Promise((resolve, reject) =>
+    store.all?.((error, sessions) =>
+      error ? reject(error) : resolve(Object.values(sessions ?? {}) as Stored[]),
+    ),
+  )
+}
+
 export async function change(store: session.Store, id: string, alter: (data: Stored) => void): Promise<void> {
   const data = (await read(store, id)) as Stored
   alter(data)

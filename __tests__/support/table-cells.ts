@@ -4,8 +4,8 @@ import { type State, states, type World } from './table-world'
 
 /** What a POST is sent with, and what comes before it. */
 export interface Case {
-  /** Without a valid token. */
-  forged?: true
+  /** Without the token of this session's form: with none, or with that of another session. */
+  token?: 'none' | 'foreign'
   /** So many minutes after everything else. */
   later?: number
   /** An enrolment is begun before, where that can be done. */
@@ -34,9 +34,11 @@ export function readTable(text: string, cases: Record<string, Case>): Row[] {
     method = newMethod ?? method
     path = newPath ?? path
     if (newPath && method === 'POST' && texts.length === 0) continue
-    if (texts.length !== states.length || !(newPath ?? cases[name])) throw new Error(`Not a row: ${line}`)
     const cells = Object.fromEntries(states.map((state, i) => [state, texts[i]])) as Row['cells']
-    rows.push({ method, path, what: newPath ? null : name, cells })
+    for (const what of newPath ? [null] : name.split(', or ')) {
+      if (texts.length !== states.length || (what && !cases[what])) throw new Error(`Not a row: ${line}`)
+      rows.push({ method, path, what, cells })
+    }
   }
   return rows
 }
@@ -72,39 +74,54 @@ export async function tryOut(
   kind: Kind,
   method: string,
   path: string,
-  { forged, later = 0, begun, body }: Case = {},
+  { token, later = 0, begun, body }: Case = {},
 ): Promise<string> {
-  const { client, tokens } = await world.start(state)
+  const client = await world.start(state)
+  const own = world.tokensOf(state)
   let { phone } = world
   if (begun) {
-    const enrolment = await client.send('POST', '/two-factor/enable', {}, { 'x-csrf-token': tokens.plugin })
+    const enrolment = await client.send('POST', '/two-factor/enable', {}, { 'x-csrf-token': own.plugin })
     if (enrolment.status === 201) phone = new Authenticator(enrolment.body.secret, world.clock.now)
   }
   world.clock.forward(later * 60)
 
   const caller = client.as(kind)
-  const fields = body?.(phone, world) ?? {}
-  const token = forged ? 'forged' : path.startsWith('/two-factor') ? tokens.plugin : tokens.app
-  const response =
-    method !== 'POST'
-      ? await caller.send(method, path)
-      : kind === 'person'
-        ? await caller.send(method, path, { ...fields, _csrf: token })
-        : await caller.send(method, path, fields, { 'x-csrf-token': token })
-
-  const { status, headers } = response
-  const code = kind === 'program' && method !== 'HEAD' && status >= 400 ? response.body.code : undefined
+  const tokens =
+    token === 'foreign' ? world.tokensOf(state === 'unenrolled' ? 'verified' : 'unenrolled') : own
+  const csrf = token === 'none' ? undefined : path.startsWith('/two-factor') ? tokens.plugin : tokens.app
+  const fields = method === 'POST' ? (body?.(phone, world) ?? {}) : undefined
+  const response = await (kind === 'person'
+    ? caller.send(method, path, fields && { ...fields, ...(csrf && { _csrf: csrf }) })
+    : caller.send(method, path, fields, fields && csrf ? { 'x-csrf-token': csrf } : {}))
   const after = await world.stateOf(caller)
-  return [
-    String(status),
-    headers.location,
-    code,
-    method === 'OPTIONS' && headers.allow?.split(/, ?/).sort().join(' '),
-    after !== state && `> ${after}`,
-    ...faultsOf(response, kind, method, path, after),
-  ]
-    .filter(Boolean)
-    .join(' ')
+  const answer = answerOf(response, kind, method)
+  const faults = faultsOf(response, kind, method, path, after)
+  return [answer, ...(after === state ? [] : ['>', after]), ...faults].join(' ')
+}
+
+/** Makes requests that must not do anything, one after the other, and also writes the state after them. */
+export async function tryInVain(
+  world: World,
+  state: State,
+  kind: Kind,
+  methods: readonly string[],
+  path: string,
+): Promise<Record<string, string>> {
+  const caller = (await world.start(state)).as(kind)
+  const found: Record<string, string> = {}
+  for (const method of methods) {
+    const response = await caller.send(method, path)
+    const faults = faultsOf(response, kind, method, path, state)
+    found[method] = [answerOf(response, kind, method), ...faults].join(' ')
+  }
+  return { ...found, 'state after these': await world.stateOf(caller) }
+}
+
+function answerOf({ status, headers, body }: Response, kind: Kind, method: string): string {
+  const { location, allow } = headers
+  if (location) return `${status} ${location}`
+  if (method === 'OPTIONS' && status === 200) return `${status} ${allow?.split(/, ?/).sort().join(' ')}`
+  return kind === 'program' && method !== 'HEAD' && status >= 400 ? `${status} ${body.code}` : String(status)
 }
 
 /** What no answer may be, whatever its cell says. */
@@ -115,13 +132,12 @@ function faultsOf(
   path: string,
   after: string,
 ): string[] {
-  const faults: string[] = []
   const file = status === 200 && method !== 'OPTIONS' && /\.\w+$/.test(path)
   const json = kind === 'program' || (path === '/api/me' && (method === 'GET' || method === 'HEAD'))
   if (file) {
-    if (headers['cache-control'] === 'no-store') faults.push('a file that cannot be kept')
-    return faults
+    return headers['cache-control'] === 'no-store' ? ['may not be kept'] : []
   }
+  const faults: string[] = []
   if (headers['cache-control'] !== 'no-store') faults.push('may be kept')
   if (headers['x-content-type-options'] !== 'nosniff') faults.push('may be sniffed')
   if (headers['referrer-policy'] !== 'same-origin') faults.push('leaks referrers')
@@ -138,5 +154,7 @@ function faultsOf(
   }
   const nobody = after === 'anonymous' || after === 'pending'
   if (nobody && /(alice|bob|carol)@/.test(text)) faults.push('tells who it is')
+  const page = !json && path.startsWith('/two-factor') && status !== 404
+  if (page && status >= 400 && !text.includes('role="alert"')) faults.push('has no message')
   return faults
 }

@@ -21,8 +21,8 @@ interface Layer {
  */
 export function routesOf(app: Express, known: string[]): string[] {
   // Express 4 has `router` too, but it throws.
-  const { stack } = ('_router' in app ? app._router : app.router) as { stack: Layer[] }
-  return walk(stack, '', known)
+  const router = (app as Express & { _router?: Express['router'] })._router ?? app.router
+  return walk(router.stack as unknown as Layer[], '', known)
 }
 
 function walk(stack: Layer[], base: string, known: string[]): string[] {

@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Express } from 'express'
@@ -15,11 +14,17 @@ import { Clock } from './clock'
 export const states = ['anonymous', 'unenrolled', 'pending', 'must enrol', 'verified', 'stale'] as const
 export type State = (typeof states)[number]
 
-/** A session in one of the states, as a cell finds it. */
-export interface Beginning {
+/** The form tokens that a session's pages gave: the plugin's and the app's own. */
+export interface Tokens {
+  plugin: string
+  app: string
+}
+
+/** A session in one of the states, and the time at which it is in it. */
+interface Beginning {
   client: Client
-  /** The form tokens of the plugin's pages and of the app's own. */
-  tokens: { plugin: string; app: string }
+  tokens: Tokens
+  time: number
 }
 
 /**
@@ -31,12 +36,10 @@ export class World {
   readonly #dataDir = mkdtempSync(join(tmpdir(), 'table-'))
   readonly #sessions = new session.MemoryStore() as session.MemoryStore & { sessions: Record<string, string> }
   #store = new MemoryStore()
-  readonly #beginnings = new Map<State, Beginning & { time: number }>()
+  readonly #beginnings = new Map<State, Beginning>()
   #saved = { sessions: {}, records: [] as { accountId: string; record: StoredRecord }[] }
   #close = () => {}
   app!: Express
-  #server!: Express
-  #http!: import('node:http').Server
   phone!: Authenticator
   backupCodes!: string[]
 
@@ -60,33 +63,31 @@ export class World {
       now: world.clock.now,
       policy: ({ username }) => (username === 'carol' ? 'required' : 'optional'),
     })
-    app.enable('view cache')
-    world.app = app
+    world.app = app.enable('view cache')
     world.#close = close
-    const server = createServer(app)
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    world.#server = server as unknown as Express
-    world.#http = server
     await world.#begin()
     return world
   }
 
   close(): void {
     this.#close()
-    this.#http.close()
     rmSync(this.#dataDir, { recursive: true })
   }
 
   /** A session in a state that nobody has used yet. */
-  async start(state: State): Promise<Beginning> {
-    const { client, time, tokens } = this.#beginnings.get(state) as Beginning & { time: number }
+  async start(state: State): Promise<Client> {
+    const { client, time } = this.#beginnings.get(state) as Beginning
     this.#sessions.sessions = { ...this.#saved.sessions }
     this.#store = new MemoryStore()
     for (const { accountId, record } of this.#saved.records) {
       await this.#store.compareAndSet(accountId, 0, record)
     }
     this.clock.time = time
-    return { client: client.copy(), tokens }
+    return client.copy()
+  }
+
+  tokensOf(state: State): Tokens {
+    return (this.#beginnings.get(state) as Beginning).tokens
   }
 
   /** The state of a client's session, by what the app tells it; a user is to be seen in the proper ones only. */
@@ -108,8 +109,7 @@ export class World {
 
   /** One of the files of the plugin. */
   async asset(): Promise<string> {
-    const { client } = await this.start('verified')
-    const { text } = await client.as('person').get('/two-factor')
+    const { text } = await (await this.start('verified')).as('person').get('/two-factor')
     return (/"(\/two-factor\/assets\/[^"]+\.js)"/.exec(text) as RegExpExecArray)[1] as string
   }
 
@@ -128,7 +128,7 @@ export class World {
 
     clock.nextStep()
     const soon = clock.time
-    await this.#keep('anonymous', new Client(this.#server), '/login', soon)
+    await this.#keep('anonymous', new Client(this.app), '/login', soon)
     await this.#keep('unenrolled', await this.#login('bob'), '/two-factor', soon)
     await this.#keep('pending', await this.#login('alice'), '/two-factor/challenge', soon)
     await this.#keep('must enrol', await this.#login('carol'), '/two-factor/enable', soon)
@@ -138,7 +138,7 @@ export class World {
   }
 
   async #login(username: string): Promise<Client> {
-    const client = new Client(this.#server)
+    const client = new Client(this.app)
     await client.post('/login', { username, password: PASSWORD })
     return client
   }
@@ -147,6 +147,6 @@ export class World {
     const plugin = (await client.get(page)).body.csrfToken
     const app = (await client.get('/login')).body.csrfToken
     if (!plugin || !app) throw new Error(`No session became ${state}`)
-    this.#beginnings.set(state, { client, time, tokens: { plugin, app } })
+    this.#beginnings.set(state, { client, tokens: { plugin, app }, time })
   }
 }

@@ -58,7 +58,9 @@ async function confirm(visit: Visit): Promise<void> {
   if (!typed) {
     // Where nothing is begun there is no field that the message could stand beside.
     return visit.refuse({ code: 'malformed' }, (problem) =>
-      staged ? enrolPage(visit, staged, problem) : { name: 'problem', problem, wayBack: visit.url('/enable') },
+      staged
+        ? enrolPage(visit, staged, problem)
+        : { name: 'problem', problem, wayBack: visit.url('/enable') },
     )
   }
   if (isEnabled(visit)) return refuseEnabled(visit)
