@@ -70,7 +70,7 @@ export async function createApp(config: AppConfig): Promise<{ app: Express; clos
     returnTo: '/account',
     support: 'help@quayside.example',
     verifyPassword: (user, password) => users.verifyPassword(user, password),
-    language: (req) => req.session.lang,
+    language: (req) => req.session?.lang,
     layout: 'two-factor',
     stylesheets: ['/style.css'],
     ...(config.revalidateAfter !== null && { revalidateAfter: config.revalidateAfter }),

@@ -11,13 +11,13 @@ export type ProblemCode =
   | 'already_enabled'
   | 'not_enabled'
   | 'no_enrolment'
-  | 'not_found'
+  | 'required_by_policy'
   | 'too_large'
   | 'locked'
   | 'unavailable'
 
 /** The HTTP status of each code. */
-export const statusOf: Record<ProblemCode, number> = {
+export const httpStatusOf: Record<ProblemCode, number> = {
   malformed: 400,
   not_authenticated: 401,
   invalid_code: 401,
@@ -25,8 +25,8 @@ export const statusOf: Record<ProblemCode, number> = {
   step_up_required: 403,
   enrolment_required: 403,
   password_required: 403,
+  required_by_policy: 403,
   csrf: 403,
-  not_found: 404,
   already_enabled: 409,
   not_enabled: 409,
   no_enrolment: 409,

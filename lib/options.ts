@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express'
 import passport from 'passport'
 import { type Duration, milliseconds } from './duration'
-import { ConfigurationError } from './errors'
+import { ConfigurationError, type UnavailableError } from './errors'
 import type { Layout, Support } from './pages/renderer'
 import type { SecondFactorStore } from './stores/store'
 
@@ -23,7 +23,7 @@ export interface HostCsrf {
    * Whether a POST carries a valid token. Leave it out only where the host's own middleware, before the router,
    * has refused those that do not.
    */
-  verify?(req: Request, res: Response): boolean
+  verify?(req: Request, res: Response): boolean | Promise<boolean>
 }
 
 /** What is needed of Passport: the way from a session's user to the host's. */
@@ -39,20 +39,42 @@ export interface SecondFactorOptions<User = Express.User> {
   account(user: User): AccountName
   /** 32 random bytes each, in base64; the first seals, all open. Kept outside the database. */
   keys: readonly (string | Uint8Array | undefined)[]
+  /** Where second factors are kept. */
   store: SecondFactorStore
 
   /** Where the router is mounted. Default `/two-factor`. */
   path?: string
   /** The host's login page. Default `/login`. */
   loginUrl?: string
+  /**
+   * Where the host signs people out. Half a login may post there, even where something logs in at every request
+   * (default `/logout`); set it if people sign out by following a link, and half a login may do that too.
+   */
+  logoutUrl?: string
+  /** The host's own page for entering a code, where it has one. Default: the router's. */
+  challengeUrl?: string
   /** Where a login goes that was going nowhere in particular. Default `/`. */
   returnTo?: string
   /** Whom users turn to when nothing else helps: an address, a URL, or a text with its link. */
   support?: Support
-  /** Checks the password again when two-factor authentication is enabled long after the login. */
+  /**
+   * Checks the password again when two-factor authentication is enabled more than ten minutes after the login.
+   * Only `true` is right. Wrong ones are counted for the account and lock like wrong codes.
+   */
   verifyPassword?(user: User, password: string, req: Request): boolean | Promise<boolean>
-  /** Who must have a second factor: such users can do nothing but enrol until they have one. Default: nobody. */
+  /**
+   * Who must have a second factor: such users can do nothing but enrol until they have one. Asked at the login
+   * and at every request of an account without one. Default: nobody.
+   */
   policy?(user: User, req: Request): Policy | Promise<Policy>
+  /**
+   * Called when a login has been completed on the plugin's pages, before the answer: what a login route does
+   * after Passport (merging a cart, noting the time) does not run there. A session that proves itself again
+   * does not count.
+   */
+  onVerified?(user: User, req: Request, res: Response): void | Promise<void>
+  /** Told why an answer was 503; without it, a process warning at most once a minute. */
+  onUnavailable?(error: UnavailableError): void
   /** How long a session may rest on what was read of its account; 0: read at every request. Default `'60s'`. */
   revalidateAfter?: Duration
   /** How many backup codes a set has. Default 5. */
@@ -68,6 +90,7 @@ export interface SecondFactorOptions<User = Express.User> {
   layout?: Layout
   /** URLs of further style sheets, after ours. */
   stylesheets?: string[]
+  /** The host's own protection against request forgery, in the place of ours. */
   csrf?: HostCsrf
   /** The nonce of this answer, where the host's layout has scripts or styles of its own. */
   nonce?(req: Request, res: Response): string | undefined
@@ -92,9 +115,14 @@ export interface Settings {
   store: SecondFactorStore
   path: string
   loginUrl: string
+  logoutUrl: string
+  challengeUrl: string | null
   returnTo: string
   verifyPassword: ((user: Express.User, password: string, req: Request) => boolean | Promise<boolean>) | null
   policy: ((user: Express.User, req: Request) => Policy | Promise<Policy>) | null
+  onVerified: ((user: Express.User, req: Request, res: Response) => void | Promise<void>) | null
+  onUnavailable(error: UnavailableError): void
+  /** Milliseconds. */
   revalidateAfter: number
   backupCodes: number
   csrf: HostCsrf | null
@@ -132,6 +160,10 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     'SF_PATH',
     `Option path is the path at which the router is mounted, such as '/two-factor', not '${given.path}'`,
   )
+  for (const name of FUNCTIONS) {
+    const value = given[name]
+    must(value === undefined || typeof value === 'function', 'SF_OPTION_TYPE', `Option ${name} is a function`)
+  }
   const backupCodes = given.backupCodes ?? 5
   must(
     Number.isInteger(backupCodes) && backupCodes >= 1 && backupCodes <= 20,
@@ -145,9 +177,13 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     store: given.store,
     path,
     loginUrl: given.loginUrl ?? '/login',
+    logoutUrl: given.logoutUrl ?? '/logout',
+    challengeUrl: given.challengeUrl ?? null,
     returnTo: given.returnTo ?? '/',
     verifyPassword: given.verifyPassword?.bind(given) ?? null,
     policy: given.policy?.bind(given) ?? null,
+    onVerified: given.onVerified?.bind(given) ?? null,
+    onUnavailable: given.onUnavailable?.bind(given) ?? warnOnceAMinute(),
     revalidateAfter: milliseconds(given.revalidateAfter ?? '60s', 'revalidateAfter'),
     backupCodes,
     csrf: given.csrf ?? null,
@@ -156,10 +192,29 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
   }
 }
 
+const FUNCTIONS = [
+  'verifyPassword',
+  'policy',
+  'onVerified',
+  'onUnavailable',
+  'language',
+  'nonce',
+  'now',
+] as const satisfies (keyof SecondFactorOptions)[]
+
 function accountOf(options: SecondFactorOptions, user: Express.User): { id: string; name: string } {
   const { id, name } = options.account(user) ?? {}
+  const checked = accountId(id)
+  return { id: checked, name: String(name || checked) }
+}
+
+/**
+ * An account id as the store keeps it. One that is none would be shared by every account without an id.
+ *
+ * @throws ConfigurationError `SF_ACCOUNT_ID`
+ */
+export function accountId(id: unknown): string {
   const text = Number.isSafeInteger(id) || typeof id === 'bigint' ? String(id) : id
-  // An account without an id would share its factors with every other one.
   must(
     typeof text === 'string' &&
       text !== '' &&
@@ -167,9 +222,20 @@ function accountOf(options: SecondFactorOptions, user: Express.User): { id: stri
       text.isWellFormed() &&
       !text.includes('\0'),
     'SF_ACCOUNT_ID',
-    'Option account answered with an id that is no whole number and no text of 1 to 255 characters',
+    'An account id is a whole number or a text of 1 to 255 characters; option account, or a call, gave something else',
   )
-  return { id: text as string, name: String(name || text) }
+  return text as string
+}
+
+function warnOnceAMinute(): (error: UnavailableError) => void {
+  let last = Number.NEGATIVE_INFINITY
+  return ({ message, cause }) => {
+    const now = performance.now()
+    if (now - last < 60_000) return
+    last = now
+    const why = cause instanceof Error ? `: ${cause.message}` : ''
+    process.emitWarning(`${message}${why}`, { code: 'SF_UNAVAILABLE' })
+  }
 }
 
 function must(condition: boolean, code: string, message: string): void {

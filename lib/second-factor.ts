@@ -2,7 +2,7 @@ import type { Request, RequestHandler, Response, Router } from 'express'
 import { type AccountStatus, Accounts } from './account/accounts'
 import { AccountRecords } from './account/records'
 import { Keyring } from './crypto/keyring'
-import { readOptions, type SecondFactorOptions } from './options'
+import { accountId, readOptions, type SecondFactorOptions, type Settings } from './options'
 import { Answers } from './pages/answers'
 import { issueToken } from './pages/csrf'
 import { createLanguages } from './pages/language'
@@ -14,7 +14,7 @@ import { Admission } from './session/admission'
 import { CodeSubmission } from './session/code-submission'
 import { Enrolments } from './session/enrolments'
 import { LoginHook } from './session/login-hook'
-import { stateOf } from './session/request-factor'
+import { type Site, stateOf } from './session/request-factor'
 import { createGate, type RequirementOptions } from './session/require-second-factor'
 import { createSession } from './session/session'
 import { Settler } from './session/settle'
@@ -49,6 +49,14 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
   const keyring = new Keyring(settings.keys)
   const accounts = new Accounts(new AccountRecords(settings.store, keyring, now), now, settings.backupCodes)
 
+  const site: Site = {
+    path: settings.path,
+    challengeUrl: settings.challengeUrl,
+    exemptPaths: pathsOf(settings.loginUrl, settings.challengeUrl, options.logoutUrl),
+    openPaths: openPaths(settings),
+    isRoute,
+  }
+
   // What leaves: pages and JSON.
   const languages = createLanguages({ language: options.language, locales: options.locales })
   const renderer = createRenderer({
@@ -62,6 +70,7 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
     nonce: options.nonce,
     contentSecurityPolicy: options.contentSecurityPolicy,
     formAction: options.formAction,
+    now,
   })
   const answers = new Answers(renderer, languages, formToken, now)
 
@@ -82,18 +91,28 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
   }
 
   return {
-    session: () => createSession(settings, settler, loginHook, answers, isRoute),
+    session: () => createSession(site, settler, loginHook, answers),
     router: () => createRouter(rooms, renderer.assets),
     requireSecondFactor: (requirement) => createGate(settings, answers, requirement),
-    status: (accountId) => accounts.status(String(accountId)),
-    async revokeSessions(accountId) {
-      await accounts.revokeSessions(String(accountId))
-      views.forget(String(accountId))
+    status: async (id) => accounts.status(accountId(id)),
+    async revokeSessions(id) {
+      await accounts.revokeSessions(accountId(id))
+      views.forget(accountId(id))
     },
-    async forget(accountId) {
-      await accounts.forget(String(accountId))
-      views.forget(String(accountId))
+    async forget(id) {
+      await accounts.forget(accountId(id))
+      views.forget(accountId(id))
     },
     submission,
   }
+}
+
+function openPaths({ loginUrl, logoutUrl, challengeUrl }: Settings): Set<string> {
+  const paths = pathsOf(logoutUrl, challengeUrl)
+  for (const path of pathsOf(loginUrl)) paths.delete(path)
+  return paths
+}
+
+function pathsOf(...urls: (string | null | undefined)[]): Set<string> {
+  return new Set(urls.filter((url) => typeof url === 'string').map((url) => url.split(/[?#]/)[0] as string))
 }

@@ -95,7 +95,7 @@ describe('confirming an enrolment', () => {
     const staged = beginEnrolment(clock.now())
     const code = new Authenticator(base32(staged.secret), clock.now).code()
     const confirm = (epoch: number) => accounts.confirmEnrolment(ID, epoch, staged, code)
-    expect(await confirm(epoch)).toEqual({ enabled: false, reason: 'already-enabled' })
+    expect(await confirm(epoch)).toEqual({ enabled: false, reason: 'revoked' })
     expect(await confirm(epoch - 1)).toEqual({ enabled: false, reason: 'revoked' })
     expect(writes).not.toHaveBeenCalled()
   })
@@ -338,11 +338,30 @@ describe('a password that is asked again', () => {
     expect(await accounts.checkPassword('nobody', async () => true)).toBe(true)
   })
 
-  test('that the host cannot check is no failure', async () => {
-    const { accounts, writes } = await world()
-    writes.mockClear()
-    await expect(accounts.checkPassword(ID, () => Promise.reject(new Error('ldap')))).rejects.toThrow('ldap')
-    expect(writes).not.toHaveBeenCalled()
+  test('that the host cannot check counts, so that making it fail is no free guess', async () => {
+    const { accounts } = await world()
+    const check = jest.fn(() => Promise.reject(new Error('ldap')))
+    for (let time = 0; time < 5; time++) {
+      await expect(accounts.checkPassword(ID, check)).rejects.toThrow('ldap')
+    }
+    expect(await accounts.checkPassword(ID, check)).toMatchObject({ until: expect.any(Number) })
+    expect(check).toHaveBeenCalledTimes(5)
+  })
+
+  test('is looked at five times at most, however many try at once', async () => {
+    const { accounts } = await world()
+    const check = jest.fn(async () => false)
+    await Promise.all(Array.from({ length: 50 }, () => accounts.checkPassword(ID, check)))
+    expect(check).toHaveBeenCalledTimes(5)
+  })
+
+  test('keeps no code waiting while the host is at it', async () => {
+    const { accounts, epoch, phone } = await world()
+    let answer = (_right: boolean) => {}
+    const checking = accounts.checkPassword(ID, () => new Promise((resolve) => (answer = resolve)))
+    expect(await accounts.verify(ID, epoch, typed(phone.code()))).toMatchObject({ accepted: true })
+    answer(true)
+    expect(await checking).toBe(true)
   })
 })
 

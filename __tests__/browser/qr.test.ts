@@ -9,9 +9,14 @@ jest.setTimeout(180_000)
 
 describeWith(['chromium', 'zbarimg'], 'a camera reads the QR code', () => {
   let browser: Browser
+  const open: { close(): Promise<void> }[] = []
 
   beforeAll(async () => {
     browser = await launch()
+  })
+
+  afterEach(async () => {
+    for (const each of open.splice(0)) await each.close()
   })
 
   afterAll(() => browser?.close())
@@ -24,6 +29,7 @@ describeWith(['chromium', 'zbarimg'], 'a camera reads the QR code', () => {
     const { app } = createTestApp({ secondFactor: { issuer, account: ({ id }) => ({ id, name }) } })
     const site = await host(app)
     const page = await browser.newPage()
+    open.push(page, site)
     await page.request.post(`${site.origin}/login`, { form: { username: 'alice', password: PASSWORD } })
     await page.goto(`${site.origin}/two-factor`)
     await page.getByRole('button', { name: 'Enable two-factor authentication' }).click()
@@ -40,8 +46,6 @@ describeWith(['chromium', 'zbarimg'], 'a camera reads the QR code', () => {
         expect([colorScheme, width, await scanned(page)]).toEqual([colorScheme, width, uri])
       }
     }
-    await page.close()
-    await site.close()
   })
 })
 

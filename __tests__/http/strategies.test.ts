@@ -1,7 +1,7 @@
 import type { ErrorRequestHandler, Express, RequestHandler } from 'express'
 import { BackupCodeStrategy, type SecondFactor, TotpStrategy } from 'express-second-factor'
 import { Passport } from 'passport'
-import { createTestApp, expresses, type hostPassport, PASSWORD, type TestAppOptions } from '../support/app'
+import { createTestApp, expresses, hostPassport, PASSWORD, type TestAppOptions } from '../support/app'
 import { Client, enrol } from '../support/client'
 import { createEnrolledApp, putEnrolled, signIn } from '../support/enrolled'
 import { dump, FaultyStore } from '../support/faulty-store'

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import request from 'supertest'
-import { statusOf } from '../../lib/errors'
+import { httpStatusOf } from '../../lib/errors'
 import type { Page } from '../../lib/pages/page'
 import type { LayoutParts } from '../../lib/pages/renderer'
 import { samples } from './samples'
@@ -56,7 +56,7 @@ describe('every page', () => {
   })
 })
 
-test.each(['loginUrl', 'continueTo', 'wayBack', 'uri'])('%s never becomes a script', async (field) => {
+test.each(['continueTo', 'wayBack', 'uri'])('%s never becomes a script', async (field) => {
   const page = every.map(([, sample]) => sample).find((sample) => field in sample) as Page
   const { text } = await show({ ...page, ask: 'login', [field]: 'JavaScript:alert(1)' } as Page)
   expect(text).not.toMatch(/javascript:/i)
@@ -112,8 +112,15 @@ describe('enable', () => {
       /name="password" type="password" autocomplete="current-password"/,
     )
     const login = await show(samples.startLogin)
-    expect(login.text).toContain('href="/login"')
-    expect(login.text).not.toContain('action="/two-factor/enable"')
+    expect(login.text).toContain('<input type="hidden" name="signInAgain" value="1">')
+    expect(login.text).not.toContain('name="password"')
+  })
+
+  test('settings lead to where the password is asked, if it is', async () => {
+    expect((await show(samples.off)).text).toContain('action="/two-factor/enable"')
+    const old = await show({ ...samples.off, asksFirst: true } as Page)
+    expect(old.text).not.toContain('action="/two-factor/enable"')
+    expect(old.text).toContain('href="/two-factor/enable"')
   })
 
   test('demanded: the way out is to sign out', async () => {
@@ -387,13 +394,13 @@ test('HEAD has the headers of GET and no body', async () => {
 })
 
 test('each problem has its page', async () => {
-  for (const code of Object.keys(statusOf) as (keyof typeof statusOf)[]) {
+  for (const code of Object.keys(httpStatusOf) as (keyof typeof httpStatusOf)[]) {
     const { text, status } = await show(
       { name: 'problem', problem: { code }, wayBack: '/home' },
       {},
-      statusOf[code],
+      httpStatusOf[code],
     )
-    expect(status).toBe(statusOf[code])
+    expect(status).toBe(httpStatusOf[code])
     expect(text).toContain('role="alert"')
     expect(text).toContain('href="/home"')
   }

@@ -13,11 +13,11 @@ const on: Named<'settings'> = {
   since,
   backupCodes: left(4),
   mayDisable: true,
+  asksFirst: false,
 }
 const start: Named<'enable-start'> = {
   name: 'enable-start',
   ask: 'nothing',
-  loginUrl: '/login',
   demanded: false,
 }
 const enable: Named<'enable'> = {

@@ -28,13 +28,16 @@ function complaint(act: () => unknown): string | null {
 }
 
 test('four options are enough, and these are the others', () => {
-  const { account, now, ...settings } = readOptions(needed)
+  const { account, now, onUnavailable, ...settings } = readOptions(needed)
   expect(settings).toEqual({
     issuer: 'Acme',
     keys: [KEY],
     store: needed.store,
     path: '/two-factor',
     loginUrl: '/login',
+    logoutUrl: '/logout',
+    challengeUrl: null,
+    onVerified: null,
     returnTo: '/',
     verifyPassword: null,
     policy: null,
@@ -43,6 +46,7 @@ test('four options are enough, and these are the others', () => {
     csrf: null,
     passport,
   })
+  expect(onUnavailable).toBeInstanceOf(Function)
   expect(now).toBe(Date.now)
   expect(account({ id: 'u-1', email: 'a@example.com' })).toEqual({ id: 'u-1', name: 'a@example.com' })
 })
@@ -54,6 +58,9 @@ test.each<[string, string, unknown]>([
   ['SF_ISSUER', 'no issuer', { ...needed, issuer: undefined }],
   ['SF_ISSUER', 'an empty issuer', { ...needed, issuer: '' }],
   ['SF_ISSUER', 'spaces for an issuer', { ...needed, issuer: '  ' }],
+  ['SF_ISSUER', 'nothing that a URI may hold', { ...needed, issuer: ' : ' }],
+  ['SF_OPTION_TYPE', 'a word for a function', { ...needed, policy: 'required' }],
+  ['SF_PATH', 'a path that leads elsewhere', { ...needed, path: '/..' }],
   ['SF_ISSUER', 'a number for an issuer', { ...needed, issuer: 1 }],
   ['SF_ACCOUNT', 'no account', { ...needed, account: undefined }],
   ['SF_ACCOUNT', 'a text for account', { ...needed, account: 'id' }],

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import axe from 'axe-core'
 import type { Express } from 'express'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import { type Browser, chromium, type Locator, type Page } from 'playwright-core'
 
 const { tools } = require('./tools')
 
@@ -100,12 +100,13 @@ export function phoneCode(key: string, stepsLater = 0): string {
   }).trim()
 }
 
-/** What axe-core finds wrong with the page, a line each; all its rules, or these. */
-export async function violations(page: Page, rules?: string[]): Promise<string[]> {
+/** What axe-core finds wrong with the page, a line each. */
+export async function violations(page: Page): Promise<string[]> {
   if (!(await page.evaluate('typeof axe !== "undefined"'))) await page.evaluate(axe.source)
-  const options: axe.RunOptions = rules
-    ? { runOnly: { type: 'rule', values: rules } }
-    : { rules: { 'target-size': { enabled: true } } }
+  const options: axe.RunOptions = {
+    resultTypes: ['violations'],
+    rules: { 'target-size': { enabled: true } },
+  }
   const found: axe.Result[] = await page.evaluate(
     `axe.run(document, ${JSON.stringify(options)}).then((results) => results.violations)`,
   )
@@ -140,15 +141,16 @@ export function misfits(page: Page): Promise<string[]> {
   })
 }
 
-/** The focused element if nothing on the page shows that it has the focus. */
-export function unseenFocus(page: Page): Promise<string | null> {
-  return page.locator('html').evaluate((root) => {
-    const { activeElement, body, defaultView: window } = root.ownerDocument
-    if (!activeElement || activeElement === body) return null
+/** Whether the focus is on this element; if it is nowhere to be seen, what has it. */
+export function focusFrom(element: Locator): Promise<{ here: boolean; unseen: string | null }> {
+  return element.evaluate((own) => {
+    const { activeElement, body, defaultView: window } = own.ownerDocument
+    const here = activeElement === own
+    if (!activeElement || activeElement === body) return { here, unseen: null }
     const { outlineStyle, outlineWidth } = window.getComputedStyle(activeElement)
     const { width, height, left, top, bottom } = activeElement.getBoundingClientRect()
     const onScreen = width > 1 && height > 1 && left >= 0 && bottom > 0 && top < window.innerHeight
     const outlined = outlineStyle !== 'none' && Number.parseFloat(outlineWidth) >= 2
-    return onScreen && outlined ? null : activeElement.outerHTML.slice(0, 120)
+    return { here, unseen: onScreen && outlined ? null : activeElement.outerHTML.slice(0, 120) }
   })
 }

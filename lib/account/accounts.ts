@@ -8,13 +8,18 @@ import { type HashedCode, hashFor, type Verdict, verify } from './verification'
 
 /** What the host and the pages may know of an account. Times are milliseconds since 1970. */
 export interface AccountStatus {
+  /** Two-factor authentication is on. */
   enabled: boolean
+  /** Raised whenever the factors change or sessions are revoked. */
   epoch: number
   /** The methods that a login may use: an authenticator, and backup codes while any are left. */
   methods: Method[]
+  /** When it was enabled; null: it is not. */
   since: number | null
   backupCodes: { remaining: number; total: number; generatedAt: number | null }
+  /** When a second factor was last accepted; null: never. */
   lastUsedAt: number | null
+  /** Per method: null while it may be tried; `until` null: suspended, waiting does not help. */
   locks: Record<Method, Lock | null>
 }
 
@@ -26,7 +31,6 @@ export type Refusal = Exclude<Answer, { accepted: true }>
 export type Confirmation =
   | { enabled: true; epoch: number; backupCodes: string[]; madeAt: number }
   | { enabled: false; reason: 'invalid'; clock: ClockDiagnosis | null }
-  | { enabled: false; reason: 'already-enabled' }
   | ({ enabled: false } & Revoked)
 
 export type Disabling = { disabled: true; epoch: number } | { disabled: false; refusal: Refusal }
@@ -89,7 +93,7 @@ export class Accounts {
               record: next,
               outcome: { enabled: true, epoch: outcome.epoch, backupCodes: codes, madeAt: now },
             }
-          : { record, outcome: { enabled: false, reason: 'already-enabled' } }
+          : { record, outcome: { enabled: false, reason: 'revoked' } }
       }),
     )
   }
@@ -136,21 +140,25 @@ export class Accounts {
   }
 
   /**
-   * Guards a password that is asked again inside a session: `check` is called only while nothing is locked, and
-   * a wrong password counts like a wrong code.
+   * Guards a password that is asked again inside a session. Every try is on record as a failure before `check` is
+   * called and taken off after it was right, so that neither a burst nor a check that throws is a free guess.
+   *
+   * @returns whether it was right, or the lock under which it was not looked at
    */
-  async checkPassword(accountId: string, check: () => Promise<boolean>): Promise<true | false | Lock> {
-    return this.#records.transact<true | false | Lock, boolean>(
-      accountId,
-      (record, now, right) => {
-        const lock = lockOf(record, 'password', now)
-        if (lock) return { record, outcome: lock }
-        return right
-          ? { record: withoutFailures(record, 'password'), outcome: true }
-          : { record: withFailure(record, 'password', now), outcome: false }
-      },
-      async (record, now) => !lockOf(record, 'password', now) && (await check()),
-    )
+  async checkPassword(accountId: string, check: () => Promise<boolean>): Promise<boolean | Lock> {
+    const lock = await this.#records.transact<Lock | null>(accountId, (record, now) => {
+      const present = lockOf(record, 'password', now)
+      return { record: present ? record : withFailure(record, 'password', now), outcome: present }
+    })
+    if (lock) return lock
+    const right = await check()
+    if (right) {
+      await this.#records.transact(accountId, (record) => ({
+        record: withoutFailures(record, 'password'),
+        outcome: null,
+      }))
+    }
+    return right
   }
 
   /** Ends every session's proof and pending login; answers the new epoch. */

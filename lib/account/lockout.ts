@@ -14,6 +14,11 @@ export interface Lock {
   until: number | null
 }
 
+/** When a lock ends; null: waiting does not help. */
+export function endOf({ until }: Lock): Date | null {
+  return until === null ? null : new Date(until)
+}
+
 /** The lock on a method at `now`, or null when it may be tried. */
 export function lockOf(record: AccountRecord, guarded: Guarded, now: number): Lock | null {
   const { count, lockedUntil } = record.failures[guarded]

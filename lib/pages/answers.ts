@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express'
-import { statusOf } from '../errors'
+import { httpStatusOf } from '../errors'
 import { isProgram } from './callers'
 import { type Languages, problemDetail, problemTitle } from './language'
 import type { Page, PageProblem } from './page'
@@ -41,13 +41,13 @@ export class Answers {
     wayBack = '/',
   ): Promise<void> {
     if (isProgram(req)) this.problemJson(req, res, problem, extra)
-    else await this.page(req, res, { name: 'problem', problem, wayBack }, statusOf[problem.code])
+    else await this.page(req, res, { name: 'problem', problem, wayBack }, httpStatusOf[problem.code])
   }
 
   /** A refusal to a program: RFC 9457, with our stable `code`. */
   problemJson(req: Request, res: Response, problem: PageProblem, extra: object = {}): void {
     const language = this.languages.of(req)
-    const status = statusOf[problem.code]
+    const status = httpStatusOf[problem.code]
     const { code, lockedUntil, clock } = problem
     this.renderer.headers(req, res)
     this.#retryAfter(res, problem)

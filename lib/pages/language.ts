@@ -15,8 +15,6 @@ export interface Language {
   date(date: Date): string
   /** `14:05 UTC`: what reaches us of a reader does not tell the time zone. */
   time(date: Date): string
-  /** `3 May at 14:05 UTC` */
-  dateTime(date: Date): string
   number(value: number): string
 }
 
@@ -78,7 +76,6 @@ export function createLanguages(options: LanguagesOptions = {}): Languages {
       t: (key, params = {}) => translate(key, params),
       date: (date) => format(date, day(date)),
       time: (date) => format(date, clock),
-      dateTime: (date) => format(date, { ...day(date), ...clock }),
       number: (value) => new Intl.NumberFormat(formats).format(value),
     }
   }

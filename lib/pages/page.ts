@@ -25,6 +25,8 @@ export type Page =
       backupCodes: BackupCodesLeft
       /** False where the host's policy demands a second factor. */
       mayDisable: boolean
+      /** Enabling asks for the password, or a new login, first. */
+      asksFirst: boolean
       problem?: PageProblem
     }
   | {
@@ -32,7 +34,6 @@ export type Page =
       name: 'enable-start'
       /** The login is too old: the password is asked, or, without a way to check it, a new login. */
       ask: 'nothing' | 'password' | 'login'
-      loginUrl: string
       /** The host demands two-factor authentication before anything else: there is no way back but signing out. */
       demanded: boolean
       problem?: PageProblem

@@ -46,6 +46,8 @@ export interface RendererOptions extends HeadersOptions {
   /** URLs of further style sheets, after ours. */
   stylesheets?: string[] | undefined
   support?: Support | undefined
+  /** Milliseconds since 1970. */
+  now?: (() => number) | undefined
 }
 
 export interface Renderer {
@@ -58,7 +60,7 @@ export interface Renderer {
 
 /** Renders our pages with our own EJS, whatever the host's view engine is. */
 export function createRenderer(options: RendererOptions): Renderer {
-  const { issuer, languages, layout, stylesheets = [] } = options
+  const { issuer, languages, layout, stylesheets = [], now = Date.now } = options
   const template = createTemplates(options.views)
   const assets = createAssets(options.views)
   const headers = createHeaders(options)
@@ -81,6 +83,7 @@ export function createRenderer(options: RendererOptions): Renderer {
       heading,
       form: bare(form),
       base,
+      now: now(),
       home: base || '/',
       issuer,
       support,
@@ -148,7 +151,7 @@ function createTemplates(views: string | undefined): Template {
   // `include` is ours and not that of EJS: the same look-up and the same cache for partials as for pages.
   const render: Template = (name, data) => {
     const include = (partial: string, more: object = {}) => render(partial, { ...data, ...more })
-    return compile(name)({ ...data, include })
+    return compile(name)(bare({ ...data, include }))
   }
 
   for (const folder of ['', 'partials/']) {

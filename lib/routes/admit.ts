@@ -2,9 +2,9 @@ import type { Request, Response } from 'express'
 import type { AccountStatus } from '../account/accounts'
 import type { RequestState } from '../session/request-factor'
 import { isFresh } from '../session/require-second-factor'
+import { turnAway } from '../session/turn-away'
 import type { Rooms } from './rooms'
 import type { Route, SessionState } from './route'
-import { turnAway } from './turn-away'
 
 /**
  * The first check of every route: is this a session that may use it? Otherwise answers, each state in its own
@@ -27,6 +27,6 @@ export async function admit(
     route.maxAge !== undefined &&
     !isFresh(state, route.maxAge, rooms.settings.now())
   if (route.admits.includes(state.state as SessionState) && !stale) return { status }
-  await turnAway(rooms, req, res, state)
+  await turnAway(rooms.settings, rooms.answers, req, res, state, state.base)
   return null
 }

@@ -1,5 +1,5 @@
 import type { AccountStatus } from '../account/accounts'
-import type { Page } from '../pages/page'
+import { newCodesPage } from './new-codes-page'
 import type { Route, SessionState } from './route'
 import { settingsPage } from './settings'
 import { backupCodesLeft, type Visit } from './visit'
@@ -28,26 +28,15 @@ async function renew(visit: Visit): Promise<void> {
   // The form names the set that it replaces, so that reloading the answer changes nothing.
   const replacing = visit.program ? undefined : Number(visit.field('set') ?? Number.NaN)
   const renewal = await accounts.newBackupCodes(visit.account.id, visit.marker.epoch, replacing)
+  const page = { replaced: true, continueTo: visit.url() }
   if (!renewal.made) {
     if (renewal.reason === 'revoked') return visit.sessionIsOver()
     if (renewal.reason === 'not-enrolled') return refuseDisabled(visit)
-    return visit.page(newCodesPage(visit, null, visit.rooms.settings.now()))
+    return visit.page(newCodesPage(visit, null, page))
   }
   const { backupCodes, madeAt } = renewal
   if (visit.program) return visit.json({ backupCodes })
-  return visit.page(newCodesPage(visit, backupCodes, madeAt))
-}
-
-function newCodesPage(visit: Visit, codes: string[] | null, madeAt: number): Page {
-  return {
-    name: 'new-backup-codes',
-    codes,
-    issuer: visit.rooms.settings.issuer,
-    accountName: visit.account.name,
-    madeAt: new Date(madeAt),
-    replaced: true,
-    continueTo: visit.url(),
-  }
+  return visit.page(newCodesPage(visit, { codes: backupCodes, madeAt }, page))
 }
 
 function refuseDisabled(visit: Visit): Promise<void> {

@@ -1,4 +1,5 @@
 import type { AccountStatus } from '../account/accounts'
+import { endOf } from '../account/lockout'
 import type { Method } from '../account/record'
 import { LONGEST_CODE, readTypedCode } from '../account/typed-code'
 import { maskName } from '../pages/mask'
@@ -27,13 +28,13 @@ export const challengeRoutes: Route[] = [
 async function show(visit: Visit): Promise<void> {
   const status = visit.status as AccountStatus
   if (!status.enabled) return refuse(visit, { code: 'not_enabled' })
-  if (!visit.program) return visit.page(await challengePage(visit))
+  if (!visit.program) return visit.page(await challengePage(visit, askedMethod(visit)))
   const lock = status.locks[askedMethod(visit)]
   visit.json({
     state: visit.state.state,
     methods: status.methods,
     expiresAt: expiresAt(visit),
-    lockedUntil: lock?.until ? new Date(lock.until) : null,
+    lockedUntil: lock && endOf(lock),
     ...(lock && lock.until === null && { suspended: true }),
     csrfToken: visit.csrfToken(),
   })
@@ -46,9 +47,9 @@ async function submit(visit: Visit): Promise<void> {
   const answer = await rooms.submission.submit(req, account, typed)
   if (!answer.accepted) {
     if (answer.reason === 'revoked') return visit.sessionIsOver()
-    return refuse(visit, problemOf(answer))
+    return refuse(visit, problemOf(answer), typed.method)
   }
-  const returnTo = await rooms.admission.enter(req, answer.proof)
+  const returnTo = await visit.enter(answer.proof)
   const redirectTo = returnTo ?? rooms.settings.returnTo
   if (!visit.program) return visit.redirect(redirectTo)
   visit.json({
@@ -75,15 +76,17 @@ async function cancel(visit: Visit): Promise<void> {
   else visit.redirect(stepUp ? returnTo : loginUrl)
 }
 
-function refuse(visit: Visit, problem: PageProblem): Promise<void> {
+/** @param tried the kind of code that was refused; without it, the field's */
+function refuse(visit: Visit, problem: PageProblem, tried = askedMethod(visit)): Promise<void> {
+  // A lock is shown with the field of the code that it concerns.
+  const method = problem.code === 'locked' ? tried : askedMethod(visit)
   return visit.refuse(problem, (shown) =>
-    shown.code === 'not_enabled' ? settingsPage(visit, shown) : challengePage(visit, shown),
+    shown.code === 'not_enabled' ? settingsPage(visit, shown) : challengePage(visit, method, shown),
   )
 }
 
-async function challengePage(visit: Visit, problem?: PageProblem): Promise<Page> {
+async function challengePage(visit: Visit, method: Method, problem?: PageProblem): Promise<Page> {
   const status = visit.status ?? (await visit.rooms.views.read(visit.account.id))
-  const method = askedMethod(visit)
   const other: Method = method === 'totp' ? 'backup-code' : 'totp'
   const lock = status.locks[method]
   const stepUp = visit.state.state === 'verified'
@@ -96,7 +99,7 @@ async function challengePage(visit: Visit, problem?: PageProblem): Promise<Page>
     otherMethod: status.methods.includes(other) && !status.locks[other] ? other : null,
     maskedName: maskName(visit.account.name),
     expiresAt: expiresAt(visit),
-    lock: lock && { until: lock.until === null ? null : new Date(lock.until) },
+    lock: lock && { until: endOf(lock) },
     ...(problem?.code === 'malformed' &&
       typeof typed === 'string' && { typed: typed.slice(0, LONGEST_CODE) }),
     ...(problem && { problem }),

@@ -1,4 +1,5 @@
 import type { AccountStatus } from '../account/accounts'
+import { endOf } from '../account/lockout'
 import type { Method } from '../account/record'
 import { readTypedCode } from '../account/typed-code'
 import type { Page, PageProblem } from '../pages/page'
@@ -39,12 +40,11 @@ async function submit(visit: Visit): Promise<void> {
 
 async function stateProblem(visit: Visit): Promise<PageProblem | null> {
   if (!(visit.status as AccountStatus).enabled) return { code: 'not_enabled' }
-  // The host demands a second factor of this user.
-  return (await isRequired(visit)) ? { code: 'enrolment_required' } : null
+  return (await isRequired(visit)) ? { code: 'required_by_policy' } : null
 }
 
 function refuse(visit: Visit, problem: PageProblem): Promise<void> {
-  const ofState = problem.code === 'not_enabled' || problem.code === 'enrolment_required'
+  const ofState = problem.code === 'not_enabled' || problem.code === 'required_by_policy'
   return visit.refuse(problem, (shown) => (ofState ? settingsPage(visit, shown) : disablePage(visit, shown)))
 }
 
@@ -61,7 +61,7 @@ async function disablePage(visit: Visit, problem?: PageProblem): Promise<Page> {
     ...(lock && {
       lock: {
         method,
-        until: lock.until === null ? null : new Date(lock.until),
+        until: endOf(lock),
         otherMethod: methods.includes(other) && !locks[other] ? other : null,
       },
     }),

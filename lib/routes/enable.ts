@@ -6,13 +6,11 @@ import { otpauthUri } from '../authenticators/otpauth-uri'
 import { qrSvg } from '../authenticators/qr'
 import type { Page, PageProblem } from '../pages/page'
 import { expiryOf } from '../session/enrolments'
+import { isFreshLogin, passwordProblem, readPassword, signInAgain } from './fresh-login'
+import { newCodesPage } from './new-codes-page'
 import type { Route, SessionState } from './route'
 import { settingsPage } from './settings'
-import { lockedProblem, type Visit } from './visit'
-
-/** Enabling needs a login at most this old, milliseconds, or the password. */
-const FRESH_LOGIN = 10 * 60_000
-const LONGEST_PASSWORD = 1024
+import type { Visit } from './visit'
 
 const admits: readonly SessionState[] = ['unenrolled', 'must-enrol', 'verified']
 
@@ -33,11 +31,10 @@ async function show(visit: Visit): Promise<void> {
 }
 
 async function begin(visit: Visit): Promise<void> {
-  const password = visit.field('password')
-  if (password !== undefined && (typeof password !== 'string' || password.length > LONGEST_PASSWORD)) {
-    return visit.refuse({ code: 'malformed' }, startPage(visit))
-  }
+  const password = readPassword(visit)
+  if (password === null) return visit.refuse({ code: 'malformed' }, startPage(visit))
   if (isEnabled(visit)) return refuseEnabled(visit)
+  if (!visit.program && visit.field('signInAgain') !== undefined) return signInAgain(visit)
   const { enrolments } = visit.rooms
   if (!enrolments.current(visit.req)) {
     const refusal = await passwordProblem(visit, password)
@@ -52,7 +49,7 @@ async function confirm(visit: Visit): Promise<void> {
   const { rooms, req, account } = visit
   const staged = rooms.enrolments.current(req)
   const repeated = !visit.program && isEnabled(visit) && typeof visit.field('enrolment') === 'string'
-  if (repeated) return visit.page(newCodesPage(visit, null, visit.url()))
+  if (repeated) return visit.page(newCodesPage(visit, null, { replaced: false, continueTo: visit.url() }))
 
   const typed = readTypedCode(visit.field('code'))
   if (!typed) {
@@ -73,17 +70,12 @@ async function confirm(visit: Visit): Promise<void> {
       : ({ enabled: false, reason: 'invalid', clock: null } as const)
   if (confirmation.enabled) {
     const { epoch, backupCodes, madeAt } = confirmation
-    const returnTo = await rooms.admission.enter(req, {
-      accountId: account.id,
-      epoch,
-      method: 'totp',
-      askedAt,
-    })
+    const returnTo = await visit.enter({ accountId: account.id, epoch, method: 'totp', askedAt })
     if (visit.program) return visit.json({ enabled: true, backupCodes })
-    return visit.page(newCodesPage(visit, { codes: backupCodes, madeAt }, returnTo ?? visit.url()))
+    const continueTo = returnTo ?? visit.url()
+    return visit.page(newCodesPage(visit, { codes: backupCodes, madeAt }, { replaced: false, continueTo }))
   }
   if (confirmation.reason === 'revoked') return visit.sessionIsOver()
-  if (confirmation.reason === 'already-enabled') return refuseEnabled(visit)
   const { clock } = confirmation
   return visit.refuse({ code: 'invalid_code', ...(clock && { clock }) }, (problem) =>
     enrolPage(visit, staged, problem),
@@ -110,26 +102,6 @@ function refuseEnabled(visit: Visit): Promise<void> {
   return visit.refuse({ code: 'already_enabled' }, (problem) => settingsPage(visit, problem))
 }
 
-/** A session that somebody else picked up must not be able to enrol: an old login proves itself again. */
-async function passwordProblem(visit: Visit, password: string | undefined): Promise<PageProblem | null> {
-  if (isFreshLogin(visit)) return null
-  const { verifyPassword } = visit.rooms.settings
-  const user = await visit.rooms.submission.user(visit.req)
-  if (!password || !verifyPassword || !user) return { code: 'password_required' }
-  const right = await visit.rooms.accounts.checkPassword(
-    visit.account.id,
-    async () => (await verifyPassword(user, password, visit.req)) === true,
-  )
-  if (right === true) return null
-  if (right === false) return { code: 'password_required' }
-  return lockedProblem(right)
-}
-
-function isFreshLogin({ marker, rooms }: Visit): boolean {
-  const age = rooms.settings.now() - marker.loginAt
-  return age >= 0 && age < FRESH_LOGIN
-}
-
 async function answer(visit: Visit, staged: StagedEnrolment, status: number): Promise<void> {
   if (!visit.program) return visit.page(await enrolPage(visit, staged), status)
   const uri = uriOf(visit, staged)
@@ -150,11 +122,10 @@ function uriOf({ rooms, account }: Visit, staged: StagedEnrolment): string {
 }
 
 function startPage(visit: Visit): (problem?: PageProblem) => Page {
-  const { loginUrl, verifyPassword } = visit.rooms.settings
+  const { verifyPassword } = visit.rooms.settings
   return (problem) => ({
     name: 'enable-start',
     ask: isFreshLogin(visit) ? 'nothing' : verifyPassword ? 'password' : 'login',
-    loginUrl,
     demanded: visit.mustEnrol,
     ...(problem && { problem }),
   })
@@ -172,21 +143,5 @@ async function enrolPage(visit: Visit, staged: StagedEnrolment, problem?: PagePr
     enrolment: String(staged.startedAt),
     demanded: visit.mustEnrol,
     ...(problem && { problem }),
-  }
-}
-
-function newCodesPage(
-  visit: Visit,
-  shown: { codes: string[]; madeAt: number } | null,
-  continueTo: string,
-): Page {
-  return {
-    name: 'new-backup-codes',
-    codes: shown?.codes ?? null,
-    issuer: visit.rooms.settings.issuer,
-    accountName: visit.account.name,
-    madeAt: new Date(shown?.madeAt ?? visit.rooms.settings.now()),
-    replaced: false,
-    continueTo,
   }
 }

@@ -3,7 +3,7 @@ import { ConfigurationError, UnavailableError } from '../errors'
 import { isToken } from '../pages/csrf'
 import { sessionOf } from '../session/express-sessions'
 import type { Marker } from '../session/marker'
-import { type RequestState, stateOf } from '../session/request-factor'
+import { knownStateOf, type RequestState } from '../session/request-factor'
 import { admit } from './admit'
 import { backupCodesRoutes } from './backup-codes'
 import { readBody } from './body'
@@ -38,9 +38,10 @@ export function createRouter(rooms: Rooms, assets: RequestHandler): Router {
   for (const route of routes) {
     router[route.method](route.path, function secondFactorRoute(req, res, next) {
       serve(rooms, route, req, res).catch((error: unknown) => {
-        if (error instanceof UnavailableError)
-          return rooms.answers.problem(req, res, { code: 'unavailable' }).catch(next)
-        next(error)
+        if (error instanceof UnavailableError) {
+          rooms.settings.onUnavailable(error)
+          rooms.answers.problem(req, res, { code: 'unavailable' }).catch(next)
+        } else next(error)
       })
     })
   }
@@ -55,7 +56,7 @@ async function serve(rooms: Rooms, route: Route, req: Request, res: Response): P
   if (route.method === 'post') {
     const problem = await readBody(req, res)
     const unread = problem === 'too_large' && req.headers['x-csrf-token'] === undefined
-    if (!unread && !isGenuine(rooms, req, res))
+    if (!unread && !(await isGenuine(rooms, req, res)))
       return rooms.answers.problem(req, res, { code: 'csrf' }, {}, state.base)
     if (problem) return rooms.answers.problem(req, res, { code: problem }, {}, state.base)
   }
@@ -63,8 +64,8 @@ async function serve(rooms: Rooms, route: Route, req: Request, res: Response): P
 }
 
 /** The request was made by a page of ours, or by a program that has read one. */
-function isGenuine({ settings }: Rooms, req: Request, res: Response): boolean {
-  if (settings.csrf) return settings.csrf.verify?.(req, res) ?? true
+async function isGenuine({ settings }: Rooms, req: Request, res: Response): Promise<boolean> {
+  if (settings.csrf) return !settings.csrf.verify || (await settings.csrf.verify(req, res)) === true
   const { csrf } = sessionOf(req).secondFactor as Marker
   const body = req.body as Record<string, unknown> | undefined
   const token = req.headers['x-csrf-token'] ?? (body && Object.hasOwn(body, '_csrf') ? body._csrf : undefined)
@@ -72,18 +73,10 @@ function isGenuine({ settings }: Rooms, req: Request, res: Response): boolean {
 }
 
 function mounted(req: Request): RequestState {
-  const state = stateOf(req)
-  if (!state) {
-    throw new ConfigurationError(
-      'SF_SESSION_MISSING',
-      'app.use(secondFactor.session()) is missing before the router',
-    )
-  }
-  if (req.baseUrl.toLowerCase() !== state.base.toLowerCase()) {
-    throw new ConfigurationError(
-      'SF_ROUTER_PATH',
-      `The router is mounted at '${req.baseUrl}', but option path says '${state.base}': make them the same`,
-    )
-  }
-  return state
+  const state = knownStateOf(req)
+  if (req.baseUrl.toLowerCase() === state.base.toLowerCase()) return state
+  throw new ConfigurationError(
+    'SF_ROUTER_PATH',
+    `The router is mounted at '${req.baseUrl}', but option path says '${state.base}': make them the same`,
+  )
 }

@@ -1,6 +1,7 @@
 import type { AccountStatus } from '../account/accounts'
 import type { Page, PageProblem } from '../pages/page'
 import { userOf } from '../session/passport-session'
+import { isFreshLogin } from './fresh-login'
 import type { Route } from './route'
 import { backupCodesLeft, type Visit } from './visit'
 
@@ -30,6 +31,7 @@ export async function settingsPage(visit: Visit, problem?: PageProblem): Promise
     since: status.since === null ? null : new Date(status.since),
     backupCodes: backupCodesLeft(status),
     mayDisable: !(await isRequired(visit)),
+    asksFirst: !isFreshLogin(visit),
     ...(problem && { problem }),
   }
 }

@@ -1,14 +1,15 @@
 import type { Request, Response } from 'express'
 import type { AccountStatus, Refusal } from '../account/accounts'
-import type { Lock } from '../account/lockout'
-import { statusOf } from '../errors'
+import { endOf, type Lock } from '../account/lockout'
+import { httpStatusOf } from '../errors'
 import { isProgram } from '../pages/callers'
 import type { BackupCodesLeft, Page, PageProblem } from '../pages/page'
 import { sessionOf } from '../session/express-sessions'
 import type { Marker } from '../session/marker'
+import type { Proof } from '../session/proof'
 import type { RequestState, SessionAccount } from '../session/request-factor'
+import { turnAway } from '../session/turn-away'
 import type { Rooms } from './rooms'
-import { turnAway } from './turn-away'
 
 /** One request to one of our routes, admitted: what it may use, and the ways to answer it. */
 export class Visit {
@@ -63,11 +64,22 @@ export class Visit {
     this.rooms.answers.redirect(this.req, this.res, url)
   }
 
+  /** Lets the session in. Answers where the user was going. */
+  async enter(proof: Proof): Promise<string | null> {
+    const { rooms, req, res, state } = this
+    const { onVerified } = rooms.settings
+    const completesLogin = state.state !== 'verified' && state.state !== 'unenrolled'
+    const user = completesLogin && onVerified ? await rooms.submission.user(req) : null
+    const returnTo = await rooms.admission.enter(req, proof)
+    if (user) await onVerified?.(user, req, res)
+    return returnTo
+  }
+
   /** The account has changed under this session: settled anew, it is led to where it can go on. */
   async sessionIsOver(): Promise<void> {
     const { rooms, req, res, state } = this
     await rooms.settler.settle(req, await rooms.views.read(this.account.id))
-    await turnAway(rooms, req, res, state)
+    await turnAway(rooms.settings, rooms.answers, req, res, state, state.base)
   }
 
   /** Refuses: programs get the problem, people the page they were on, with it. */
@@ -77,7 +89,7 @@ export class Visit {
     extra?: object,
   ): Promise<void> {
     if (this.program) this.rooms.answers.problemJson(this.req, this.res, problem, extra)
-    else await this.page(await page(problem), statusOf[problem.code])
+    else await this.page(await page(problem), httpStatusOf[problem.code])
   }
 }
 
@@ -95,8 +107,8 @@ export function problemOf(refusal: Refusal): PageProblem {
   }
 }
 
-export function lockedProblem({ until }: Lock): PageProblem {
-  return { code: 'locked', lockedUntil: until === null ? null : new Date(until) }
+export function lockedProblem(lock: Lock): PageProblem {
+  return { code: 'locked', lockedUntil: endOf(lock) }
 }
 
 export function backupCodesLeft({ backupCodes }: AccountStatus): BackupCodesLeft {

@@ -1,20 +1,11 @@
 import type { Request } from 'express'
-import type { Method } from '../account/record'
 import type { Settings } from '../options'
 import type { AccountViews } from './account-views'
 import { regenerateKeeping, save, sessionOf } from './express-sessions'
 import { isHeld, type Marker, newCsrfSecret } from './marker'
-import { passportKey, passportUser, putPassportUser } from './passport-session'
+import { passportUser, putPassportUser } from './passport-session'
+import type { Proof } from './proof'
 import { type RequestState, type SessionAccount, stateOf } from './request-factor'
-
-/** A second factor that was accepted: the store has it on record. */
-export interface Proof {
-  accountId: string
-  epoch: number
-  method: Method
-  /** When it was asked for, milliseconds since 1970. */
-  askedAt: number
-}
 
 /** Lets a session in, or changes what it is admitted for, after the account's record has changed. */
 export class Admission {
@@ -36,7 +27,7 @@ export class Admission {
       : ((stateOf(req) as RequestState).account as SessionAccount).name
     const returnTo = marker.returnTo ?? null
 
-    await regenerateKeeping(req, ['secondFactor', passportKey(req)])
+    await regenerateKeeping(req)
     putPassportUser(req, user)
     sessionOf(req).secondFactor = {
       state: 'verified',

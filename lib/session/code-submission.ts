@@ -1,12 +1,13 @@
 import type { Request } from 'express'
 import type { Accounts, Refusal } from '../account/accounts'
 import type { TypedCode } from '../account/typed-code'
+import { ConfigurationError } from '../errors'
 import type { Settings } from '../options'
 import type { AccountViews } from './account-views'
-import type { Proof } from './admission'
 import { sessionOf } from './express-sessions'
 import { isHeld, type Marker } from './marker'
 import { userOf } from './passport-session'
+import type { Proof } from './proof'
 import type { SessionAccount } from './request-factor'
 
 export type Submitted = { accepted: true; proof: Proof; backupCodesRemaining: number } | Refusal
@@ -41,8 +42,18 @@ export class CodeSubmission {
         marker.user,
         req,
         (error: unknown, user?: Express.User | false | null) =>
-          error ? reject(error) : resolve(user || null),
+          error ? reject(notDeserialized(error)) : resolve(user || null),
       ),
     )
   }
+}
+
+/** What another Passport than the host's answers, told in words that help. */
+function notDeserialized(error: unknown): unknown {
+  const message = error instanceof Error ? error.message : ''
+  if (!message.startsWith('Failed to deserialize user')) return error
+  return new ConfigurationError(
+    'SF_PASSPORT',
+    "Give your own Passport as option passport: require('passport') is another one",
+  )
 }

@@ -11,21 +11,26 @@ export function save(req: Request): Promise<void> {
   return new Promise((resolve, reject) => req.session.save((error) => (error ? reject(error) : resolve())))
 }
 
-/** A new session id. What the session held survives, its cookie's lifetime too, but for the keys in `without`. */
-export async function regenerateKeeping(req: Request, without: string[]): Promise<void> {
+/** A new session id. What the session held survives, its cookie's settings too, but for our marker. */
+export async function regenerateKeeping(req: Request): Promise<void> {
   const old = sessionOf(req)
   await new Promise<void>((resolve, reject) =>
     old.regenerate((error: unknown) => (error ? reject(error) : resolve())),
   )
   const fresh = sessionOf(req)
   for (const [key, value] of Object.entries(old)) {
-    if (key !== 'cookie' && !without.includes(key)) fresh[key] = value
+    if (key !== 'cookie' && key !== 'secondFactor') fresh[key] = value
   }
-  const { originalMaxAge } = old.cookie
-  if (originalMaxAge !== fresh.cookie.originalMaxAge) {
-    if (originalMaxAge === null) fresh.cookie.expires = null
-    else fresh.cookie.maxAge = originalMaxAge
-  }
+  fresh.cookie = old.cookie
+}
+
+/** Does something to the session just before it is next written. */
+export function beforeSave(req: Request, change: () => void): void {
+  const session = sessionOf(req)
+  replaceOnce(session, 'save', (save, ...args) => {
+    change()
+    return save.apply(session, args)
+  })
 }
 
 /**
@@ -36,11 +41,7 @@ export function shapeNextSession(req: Request, shape: (session: AppSession) => v
   const old = sessionOf(req)
   replaceOnce(old, 'regenerate', (regenerate, callback) => {
     regenerate.call(old, (error: unknown) => {
-      const fresh = sessionOf(req)
-      replaceOnce(fresh, 'save', (save, ...args) => {
-        shape(fresh)
-        return save.apply(fresh, args)
-      })
+      beforeSave(req, () => shape(sessionOf(req)))
       ;(callback as (error: unknown) => void)(error)
     })
     return old

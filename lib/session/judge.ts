@@ -1,4 +1,5 @@
 import { ENROLMENT_LIFE } from '../account/enrolment'
+import { isWithin } from './age'
 import {
   type HeldMarker,
   isHeld,
@@ -56,6 +57,6 @@ export function judgeLogin(
 export function heldGoesOn(marker: HeldMarker, now: number, view?: AccountView): boolean {
   const life =
     marker.state === 'must-enrol' && marker.enrolment ? PENDING_LIFE + ENROLMENT_LIFE : PENDING_LIFE
-  if (now < marker.heldAt || now >= marker.heldAt + life) return false
+  if (!isWithin(marker.heldAt, life, now)) return false
   return view === undefined || (view.epoch === marker.epoch && view.enabled === (marker.state === 'pending'))
 }

@@ -1,22 +1,22 @@
-import type { Request, Response } from 'express'
-import { UnavailableError } from '../errors'
+import type { NextFunction, Request, Response } from 'express'
+import { ConfigurationError, UnavailableError } from '../errors'
 import type { Settings } from '../options'
 import type { Answers } from '../pages/answers'
 import { isProgram } from '../pages/callers'
 import type { AccountViews } from './account-views'
-import type { Admission, Proof } from './admission'
+import type { Admission } from './admission'
 import { sessionOf, shapeNextSession } from './express-sessions'
 import { type AccountView, heldGoesOn, judgeLogin } from './judge'
-import { isHeld, type Marker, newCsrfSecret } from './marker'
-import { setUser } from './passport-session'
-import { type RequestState, type SessionAccount, stateOf } from './request-factor'
+import { type HeldMarker, isHeld, type Marker, newCsrfSecret } from './marker'
+import { passportUser, setUser } from './passport-session'
+import { takeProof } from './proof'
+import { knownStateOf, type RequestState, type SessionAccount } from './request-factor'
 import { ownPath } from './return-to'
 import { heldMarker, hold, type Settler } from './settle'
 
 /** The options of `req.logIn`; `passport.authenticate` hands over its own. */
 interface LoginOptions {
   session?: boolean
-  keepSessionInfo?: boolean
   successRedirect?: string
   successReturnToOrRedirect?: string
 }
@@ -25,16 +25,21 @@ type Done = (error?: unknown) => void
 type LogIn = (this: Request, user: Express.User, options: LoginOptions, done?: Done) => void
 type LogOut = (this: Request, options: object, done?: Done) => void
 
-const proofs = new WeakMap<Request, Proof>()
-
-/** A strategy has proven a second factor: the `req.logIn` that Passport calls next lets the session in. */
-export function recordProof(req: Request, proof: Proof): void {
-  proofs.set(req, proof)
+/** One call of `req.logIn`. */
+interface Login {
+  req: Request
+  user: Express.User
+  account: SessionAccount
+  options: LoginOptions
+  /** Passport's own login: a new session with the user in it. */
+  write(): Promise<void>
 }
 
 /**
  * Stands between `req.logIn` and the session. A login of an account with a second factor is written as half a
- * login from its first write on, and its callback waits for the factor, that is: it is not called in this request.
+ * login from its first write on, and its callback is not called: the plugin answers the request. Only on pages
+ * that half a login may use anyway the request goes on, without a user: what logs in there is no login form, but
+ * something that does so at every request.
  */
 export class LoginHook {
   constructor(
@@ -46,17 +51,23 @@ export class LoginHook {
   ) {}
 
   /** Wraps the request's `logIn` and `logOut`, under all their names. */
-  attach(req: Request, res: Response): void {
+  attach(req: Request, res: Response, next: NextFunction): void {
+    const state = knownStateOf(req)
     const logIn = req.logIn as unknown as LogIn
     const logOut = req.logout as unknown as LogOut
 
     const guardedLogIn = (user: Express.User, second?: LoginOptions | Done, third?: Done) => {
       const options = (typeof second === 'function' ? {} : second) ?? {}
       const done = typeof second === 'function' ? second : third
-      // Without a session there is nothing to hold: such a login lasts for this request only.
-      if (options.session === false) return logIn.call(req, user, options, done)
+      // Passport's own test. Without a session there is nothing to hold: such a login lasts for this request.
+      if (options.session !== undefined && !options.session) {
+        state.become('anonymous', null)
+        return logIn.call(req, user, options, done)
+      }
       if (typeof done !== 'function') throw new Error('req#login requires a callback function')
-      this.#logIn(req, res, user, options, logIn).then((goesOn) => goesOn && done(), done)
+      this.#logIn(req, res, user, options, logIn)
+        .then((goesOn) => goesOn && done(), done)
+        .catch(next)
     }
 
     const guardedLogOut = (second?: object | Done, third?: Done) => {
@@ -64,8 +75,8 @@ export class LoginHook {
       const done = typeof second === 'function' ? (second as Done) : third
       // Before Passport copies what the session holds into the next one (keepSessionInfo).
       delete sessionOf(req)?.secondFactor
-      stateOf(req)?.become('anonymous', null)
-      proofs.delete(req)
+      state.withheld = undefined
+      state.become('anonymous', null)
       logOut.call(req, options, done)
     }
 
@@ -85,12 +96,10 @@ export class LoginHook {
     options: LoginOptions,
     logIn: LogIn,
   ): Promise<boolean> {
-    const state = stateOf(req) as RequestState
+    const state = knownStateOf(req)
     const account = this.settings.account(user)
-
-    const proof = proofs.get(req)
-    if (proof?.accountId === account.id) {
-      proofs.delete(req)
+    const proof = takeProof(req, account.id)
+    if (proof) {
       const returnTo = await this.admission.enter(req, proof)
       // Passport reads it next.
       if (returnTo !== null && options.successReturnToOrRedirect) sessionOf(req).returnTo = returnTo
@@ -103,76 +112,51 @@ export class LoginHook {
       view = await this.views.read(account.id)
     } catch (error) {
       if (!(error instanceof UnavailableError)) throw error
+      this.settings.onUnavailable(error)
       await this.answers.problem(req, res, { code: 'unavailable' })
       return false
     }
 
+    const login: Login = { req, user, account, options, write: () => promised(logIn, req, user, options) }
     const required = !view.enabled && (await this.settler.isRequired(user, req))
     const present = sessionOf(req).secondFactor
-    const judgement = judgeLogin(
-      present?.epoch === view.epoch ? present : undefined,
-      account.id,
-      view,
-      required,
-    )
+    const ofThisEpoch = present?.epoch === view.epoch ? present : undefined
+    const judgement = judgeLogin(ofThisEpoch, account.id, view, required)
     if (judgement.verdict !== 'hold') {
-      await this.#goOn(req, account, view.epoch, () => promised(logIn, req, user, options))
+      await this.#goOn(login, view)
       return true
     }
-    await this.#hold(
-      req,
-      account,
-      view.epoch,
-      judgement.as,
-      () => promised(logIn, req, user, options),
-      options,
-    )
-    // On our own pages the request goes on, without a user: there the callback is never that of a login form,
-    // but of something that logs in at every request.
-    if (state.isOwn(req)) return true
+    await this.#hold(login, view, judgement.as)
+    if (state.isOpen(req)) return true
     await this.#answerHeld(req, res, state)
     return false
   }
 
   /** Half a login. One of the same account that goes on is kept: remember-me logs in at every request. */
   async #hold(
-    req: Request,
-    account: SessionAccount,
-    epoch: number,
-    as: 'pending' | 'must-enrol',
-    logIn: () => Promise<void>,
-    options: LoginOptions,
+    { req, account, options, write }: Login,
+    view: AccountView,
+    as: HeldMarker['state'],
   ): Promise<void> {
+    const now = this.settings.now()
     const present = sessionOf(req).secondFactor
-    const view = { epoch, enabled: as === 'pending' }
-    const goesOn =
-      isHeld(present) &&
-      present.state === as &&
-      present.accountId === account.id &&
-      heldGoesOn(present, this.settings.now(), view)
-    if (!goesOn) {
+    const kept = isHeld(present) && present.accountId === account.id && heldGoesOn(present, now, view)
+    if (!kept) {
       const returnTo = destination(req, options)
+      const marker = heldMarker({ state: as, account, epoch: view.epoch, loginAt: now, heldAt: now })
       shapeNextSession(req, (session) => {
-        hold(
-          session,
-          { ...heldMarker(as, account, epoch, this.settings.now()), ...(returnTo && { returnTo }) },
-          req,
-        )
+        hold(req, session, { ...marker, ...(returnTo && { returnTo }) })
         delete session.returnTo
       })
-      await logIn()
+      await write()
     }
+    if (!isHeld(sessionOf(req).secondFactor) || passportUser(req) !== undefined) throw unknownPassport()
     setUser(req, undefined)
-    stateOf(req)?.become(as, account)
+    knownStateOf(req).become(as, account)
   }
 
   /** A whole login. A proof that this session already has of the same account stays with it. */
-  async #goOn(
-    req: Request,
-    account: SessionAccount,
-    epoch: number,
-    logIn: () => Promise<void>,
-  ): Promise<void> {
+  async #goOn({ req, account, write }: Login, { epoch }: AccountView): Promise<void> {
     const { secondFactor: present, returnTo } = sessionOf(req)
     const loginAt = this.settings.now()
     const own = present?.accountId === account.id && present.epoch === epoch ? present : null
@@ -185,23 +169,25 @@ export class LoginHook {
       // Our gate may have sent the user to the login; Passport reads this for successReturnToOrRedirect.
       if (returnTo !== undefined) session.returnTo = returnTo
     })
-    await logIn()
-    const state = stateOf(req) as RequestState
+    await write()
+    if (sessionOf(req).secondFactor !== marker) throw unknownPassport()
+    const state = knownStateOf(req)
     if (marker.state === 'verified') state.becomeVerified(account, marker.method, marker.verifiedAt)
     else state.become('unenrolled', account)
   }
 
   async #answerHeld(req: Request, res: Response, state: RequestState): Promise<void> {
+    const { challengeUrl, enableUrl } = state
     const pending = state.state === 'pending'
-    const url = pending ? state.challengeUrl : state.enableUrl
-    if (!isProgram(req)) this.answers.redirect(req, res, url)
-    else if (pending)
-      await this.answers.problem(req, res, { code: 'second_factor_required' }, { challengeUrl: url })
-    else await this.answers.problem(req, res, { code: 'enrolment_required' }, { enableUrl: url })
+    if (!isProgram(req)) return this.answers.redirect(req, res, pending ? challengeUrl : enableUrl)
+    const { token: csrfToken } = this.answers.formToken(req, res)
+    if (pending)
+      this.answers.problemJson(req, res, { code: 'second_factor_required' }, { challengeUrl, csrfToken })
+    else this.answers.problemJson(req, res, { code: 'enrolment_required' }, { enableUrl, csrfToken })
   }
 }
 
-/** Where this login would have gone: where a gate stopped the user, else where the login's route sends it. */
+/** Where this login is to go: where a gate stopped the user, else where the login's route would have sent it. */
 function destination(req: Request, options: LoginOptions): string | null {
   const redirect = options.successReturnToOrRedirect ?? options.successRedirect
   return ownPath(sessionOf(req).returnTo) ?? (typeof redirect === 'string' ? redirect : null)
@@ -210,5 +196,12 @@ function destination(req: Request, options: LoginOptions): string | null {
 function promised(logIn: LogIn, req: Request, user: Express.User, options: LoginOptions): Promise<void> {
   return new Promise((resolve, reject) =>
     logIn.call(req, user, options, (error) => (error ? reject(error) : resolve())),
+  )
+}
+
+function unknownPassport(): ConfigurationError {
+  return new ConfigurationError(
+    'SF_PASSPORT_VERSION',
+    'A login did not make a new session: express-second-factor needs Passport 0.6 or later with express-session',
   )
 }

@@ -46,12 +46,15 @@ export type Marker = UnenrolledMarker | VerifiedMarker | HeldMarker
 declare module 'express-session' {
   interface SessionData {
     secondFactor?: Marker
-    /** Where a login is to return: the convention that Passport itself reads. */
-    returnTo?: string
   }
 }
 
-export type AppSession = Session & Partial<SessionData> & Record<string, unknown>
+export type AppSession = Session &
+  Partial<SessionData> & {
+    /** Where a login is to return: the convention that Passport itself reads. */
+    returnTo?: unknown
+    [key: string]: unknown
+  }
 
 /** How long half a login lasts, milliseconds. */
 export const PENDING_LIFE = 10 * 60_000

@@ -18,6 +18,12 @@ export function passportUser(req: Request, session: AppSession = sessionOf(req))
   return (session[passportKey(req)] as { user?: unknown } | undefined)?.user
 }
 
+/** Somebody is logged in, by the test that Passport itself makes. */
+export function hasPassportUser(req: Request): boolean {
+  const user = passportUser(req)
+  return Boolean(user) || user === 0
+}
+
 export function putPassportUser(req: Request, user: unknown): void {
   const session = sessionOf(req)
   const key = passportKey(req)

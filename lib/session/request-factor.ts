@@ -1,5 +1,6 @@
 import type { Request } from 'express'
 import type { Method } from '../account/record'
+import { ConfigurationError } from '../errors'
 
 export type FactorState = 'anonymous' | 'unenrolled' | 'pending' | 'must-enrol' | 'verified' | 'unavailable'
 
@@ -31,31 +32,54 @@ export interface SessionAccount {
   name: string
 }
 
+/** Where things are, the same for all requests of one `createSecondFactor`. */
+export interface Site {
+  /** Option `path`. */
+  path: string
+  /** The host's own challenge page, or null. */
+  challengeUrl: string | null
+  /** The host's pages that people with half a login are not led away from. */
+  exemptPaths: ReadonlySet<string>
+  /** Those at which something may log in at every request, and half a login goes on: never a login form's. */
+  openPaths: ReadonlySet<string>
+  /** Whether the router serves a path below its own. */
+  isRoute(path: string): boolean
+}
+
 /** The same for the rooms of the plugin, with what the host has no use for. Lives as long as its request. */
 export class RequestState implements RequestFactor {
   state: FactorState = 'anonymous'
   method: Method | null = null
   verifiedAt: Date | null = null
   account: SessionAccount | null = null
+  /** Passport's user of a session that is not to be seen in this request, put back before it is saved. */
+  withheld: unknown
 
-  /**
-   * @param base where the router is, as the browser sees it
-   * @param isRoute whether the router serves a path below it
-   */
+  /** @param base where the router is, as the browser sees it */
   constructor(
     readonly base: string,
-    private readonly isRoute: (path: string) => boolean,
+    private readonly site: Site,
   ) {}
 
   /** The request is for a page of the plugin, and not for one of the host's beside it. */
   isOwn(req: Request): boolean {
-    const path = req.originalUrl.split('?')[0] as string
+    const path = pathOf(req)
     const below = path.toLowerCase().startsWith(this.base.toLowerCase()) ? path.slice(this.base.length) : null
-    return below !== null && this.isRoute(below)
+    return below !== null && this.site.isRoute(below)
+  }
+
+  /** One of our pages, or the host's for entering a code or signing out. */
+  isOpen(req: Request): boolean {
+    return this.isOwn(req) || this.site.openPaths.has(pathOf(req))
+  }
+
+  /** Somebody with half a login may look at this page. */
+  isExempt(req: Request): boolean {
+    return this.isOwn(req) || this.site.exemptPaths.has(pathOf(req))
   }
 
   get challengeUrl(): string {
-    return `${this.base}/challenge`
+    return this.site.challengeUrl ?? `${this.base}/challenge`
   }
 
   get enableUrl(): string {
@@ -77,16 +101,77 @@ export class RequestState implements RequestFactor {
   }
 }
 
-const states = new WeakMap<Request, RequestState>()
-
-/** Kept beside the request, so that nothing that writes to `req.secondFactor` can change a decision. */
-export function stateOf(req: Request): RequestState | undefined {
-  return states.get(req)
+function pathOf(req: Request): string {
+  return req.originalUrl.split('?')[0] as string
 }
 
-export function begin(req: Request, path: string, isRoute: (path: string) => boolean): RequestState {
-  const state = new RequestState(req.baseUrl + path, isRoute)
-  states.set(req, state)
-  req.secondFactor = state
+const states = new WeakMap<Request, { state: RequestState; site: Site }>()
+
+/**
+ * The state of a request, if `secondFactor.session()` has seen it. Kept beside the request, so that nothing that
+ * writes to `req.secondFactor` can change a decision.
+ */
+export function stateOf(req: Request): RequestState | undefined {
+  return states.get(req)?.state
+}
+
+/** @throws ConfigurationError `SF_SESSION_MISSING` */
+export function knownStateOf(req: Request): RequestState {
+  const state = stateOf(req)
+  if (state) return state
+  throw new ConfigurationError(
+    'SF_SESSION_MISSING',
+    'app.use(secondFactor.session()) is missing: it goes after passport.session() and before the routes',
+  )
+}
+
+/**
+ * Gives a request its state; null when it has one already.
+ *
+ * @throws ConfigurationError `SF_TWO_INSTANCES`
+ */
+export function startState(req: Request, site: Site): RequestState | null {
+  const present = states.get(req)
+  if (present && present.site !== site) {
+    throw new ConfigurationError('SF_TWO_INSTANCES', 'A request can belong to one createSecondFactor() only')
+  }
+  if (present) return null
+  const state = new RequestState(req.baseUrl + site.path, site)
+  states.set(req, { state, site })
+  req.secondFactor = Object.freeze(new ReadOnly(state))
   return state
+}
+
+/** What the host sees: it follows the state and cannot change it. */
+class ReadOnly implements RequestFactor {
+  readonly #state: RequestState
+
+  constructor(state: RequestState) {
+    this.#state = state
+  }
+
+  get state() {
+    return this.#state.state
+  }
+
+  get method() {
+    return this.#state.method
+  }
+
+  get verifiedAt() {
+    return this.#state.verifiedAt
+  }
+
+  get challengeUrl() {
+    return this.#state.challengeUrl
+  }
+
+  get enableUrl() {
+    return this.#state.enableUrl
+  }
+
+  toJSON(): RequestFactor {
+    const { state, method, verifiedAt, challengeUrl, enableUrl } = this
+    return { state, method, verifiedAt, challengeUrl, enableUrl }
+  }
 }

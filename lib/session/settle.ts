@@ -2,10 +2,17 @@ import type { Request } from 'express'
 import { UnavailableError } from '../errors'
 import type { Settings } from '../options'
 import type { AccountViews } from './account-views'
-import { save, sessionOf } from './express-sessions'
+import { beforeSave, save, sessionOf } from './express-sessions'
 import { type AccountView, heldGoesOn, judgeLogin } from './judge'
 import { type AppSession, type HeldMarker, isHeld, newCsrfSecret, type VerifiedMarker } from './marker'
-import { passportUser, removePassportUser, setUser, userOf } from './passport-session'
+import {
+  hasPassportUser,
+  passportUser,
+  putPassportUser,
+  removePassportUser,
+  setUser,
+  userOf,
+} from './passport-session'
 import { type RequestState, type SessionAccount, stateOf } from './request-factor'
 
 /** Brings a request, its session and what Passport says into one of the session states. */
@@ -73,9 +80,9 @@ export class Settler {
           state.become('unenrolled', account)
           return
         case 'hold': {
-          const held = heldMarker(judgement.as, account, look.epoch, this.settings.now())
-          held.loginAt = known ? marker.loginAt : 0
-          hold(session, held, req)
+          const loginAt = known ? marker.loginAt : 0
+          const heldAt = this.settings.now()
+          hold(req, session, heldMarker({ state: judgement.as, account, epoch: look.epoch, loginAt, heldAt }))
           setUser(req, undefined)
           state.become(judgement.as, account)
           await save(req)
@@ -90,10 +97,12 @@ export class Settler {
           return
       }
     } catch (error) {
-      // Nothing is known of the account, so for this request nobody is logged in. The session stays as it is.
+      // Nothing is known of the account, so for this request nobody is logged in. What is stored stays as it is.
+      withhold(req, state)
       setUser(req, undefined)
       state.become('unavailable', null)
       if (!(error instanceof UnavailableError)) throw error
+      this.settings.onUnavailable(error)
     }
   }
 
@@ -115,32 +124,32 @@ export class Settler {
   }
 }
 
+/** The marker of half a login, but for Passport's user. */
 export function heldMarker(
-  state: HeldMarker['state'],
-  account: SessionAccount,
-  epoch: number,
-  now: number,
+  half: Pick<HeldMarker, 'state' | 'epoch' | 'loginAt' | 'heldAt'> & { account: SessionAccount },
 ): Omit<HeldMarker, 'user'> {
-  return {
-    state,
-    accountId: account.id,
-    name: account.name,
-    epoch,
-    loginAt: now,
-    heldAt: now,
-    csrf: newCsrfSecret(),
-  }
+  const { account, ...rest } = half
+  return { ...rest, accountId: account.id, name: account.name, csrf: newCsrfSecret() }
 }
 
 /** Moves Passport's user out of everybody's sight. */
-export function hold(session: AppSession, held: Omit<HeldMarker, 'user'>, req: Request): void {
+export function hold(req: Request, session: AppSession, marker: Omit<HeldMarker, 'user'>): void {
   const user = passportUser(req, session)
   removePassportUser(req, session)
-  session.secondFactor = { ...held, user }
+  session.secondFactor = { ...marker, user }
+}
+
+/** Passport's user leaves the session for this request: who asks Passport once more sees nobody either. */
+function withhold(req: Request, state: RequestState): void {
+  state.withheld = passportUser(req)
+  removePassportUser(req)
+  beforeSave(req, () => {
+    if (state.withheld !== undefined) putPassportUser(req, state.withheld)
+  })
 }
 
 function isLoggedIn(req: Request): boolean {
-  return Boolean(userOf(req)) && passportUser(req) !== undefined
+  return Boolean(userOf(req)) && hasPassportUser(req)
 }
 
 function becomeVerified(state: RequestState, account: SessionAccount, marker: VerifiedMarker): void {

@@ -1,11 +1,12 @@
 import type { Request } from 'express'
 import type { StrategyCreatedStatic } from 'passport'
+import { endOf } from '../account/lockout'
 import type { Method } from '../account/record'
 import { readTypedCode } from '../account/typed-code'
-import { ConfigurationError, type ProblemCode, statusOf, UnavailableError } from '../errors'
+import { ConfigurationError, httpStatusOf, type ProblemCode, UnavailableError } from '../errors'
 import type { CodeSubmission } from '../session/code-submission'
-import { recordProof } from '../session/login-hook'
-import { stateOf } from '../session/request-factor'
+import { recordProof } from '../session/proof'
+import { knownStateOf } from '../session/request-factor'
 
 export interface CodeStrategyOptions {
   /** The field of the body that holds the code. Default `code`. The query is never read. */
@@ -33,7 +34,7 @@ type Outcome =
 /**
  * A Passport strategy that proves a second factor in a session that a password has begun, or proves it again
  * later. It succeeds with the session's own user, and the login that Passport then does makes the session
- * verified. A refused code fails with 400, 401, 409 or 429; a store that is away is an error with status 503.
+ * verified. A refused code fails with 400, 401, 403, 409 or 429; a store that is away is an error with status 503.
  */
 export abstract class CodeStrategy {
   abstract readonly name: Method
@@ -50,25 +51,18 @@ export abstract class CodeStrategy {
   }
 
   authenticate(this: CodeStrategy & StrategyCreatedStatic, req: Request): void {
-    this.prove(req).then(
-      (outcome) => {
+    this.prove(req)
+      .then((outcome) => {
         if ('refused' in outcome) return this.fail(outcome.refused, outcome.status as number)
         const { user, backupCodesRemaining } = outcome
         this.success(user, { method: this.name, backupCodesRemaining })
-      },
-      (error) => this.error(error),
-    )
+      })
+      .catch((error) => this.error(error))
   }
 
   /** @internal */
   async prove(req: Request): Promise<Outcome> {
-    const state = stateOf(req)
-    if (!state) {
-      throw new ConfigurationError(
-        'SF_SESSION_MISSING',
-        'app.use(secondFactor.session()) is missing before this route',
-      )
-    }
+    const state = knownStateOf(req)
     const { account } = state
     if (state.state === 'must-enrol') return refused('enrolment_required')
     if (state.state === 'unavailable') throw new UnavailableError('Nothing is known of the account now')
@@ -77,7 +71,7 @@ export abstract class CodeStrategy {
     const body = req.body as Record<string, unknown> | undefined
     const typed = readTypedCode(body && Object.hasOwn(body, this.field) ? body[this.field] : undefined)
     if (!typed) return refused('malformed')
-    // Without a status, so that of ['totp', 'backup-code'] the one whose code it is decides Passport's answer.
+    // Without a status, so that of ['totp', 'backup-code'] the one whose code it is decides the answer's status.
     if (typed.method !== this.name) return { ...refused('invalid_code'), status: undefined }
 
     const { submission } = this.host
@@ -90,7 +84,7 @@ export abstract class CodeStrategy {
     }
     switch (answer.reason) {
       case 'locked':
-        return refused('locked', answer.lock.until === null ? null : new Date(answer.lock.until))
+        return refused('locked', endOf(answer.lock))
       case 'not-enrolled':
         return refused('not_enabled')
       case 'revoked':
@@ -113,6 +107,6 @@ const MESSAGES: Partial<Record<ProblemCode, string>> = {
 function refused(code: ProblemCode, lockedUntil?: Date | null): { refused: RefusedCode; status: number } {
   return {
     refused: { code, message: MESSAGES[code] ?? code, ...(lockedUntil !== undefined && { lockedUntil }) },
-    status: statusOf[code],
+    status: httpStatusOf[code],
   }
 }

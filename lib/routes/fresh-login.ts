@@ -1,0 +1,42 @@
+import type { PageProblem } from '../pages/page'
+import { isWithin } from '../session/age'
+import { save, sessionOf } from '../session/express-sessions'
+import { lockedProblem, type Visit } from './visit'
+
+/** Enabling needs a login at most this old, milliseconds, or the password. */
+const FRESH_LOGIN = 10 * 60_000
+const LONGEST_PASSWORD = 1024
+
+export function isFreshLogin({ marker, rooms }: Visit): boolean {
+  return isWithin(marker.loginAt, FRESH_LOGIN, rooms.settings.now())
+}
+
+/** The password of the form, '' when there is none; null when it is malformed. */
+export function readPassword(visit: Visit): string | null {
+  const password = visit.field('password') ?? ''
+  return typeof password === 'string' && password.length <= LONGEST_PASSWORD ? password : null
+}
+
+/** A session that somebody else picked up must not be able to enrol: an old login proves itself again. */
+export async function passwordProblem(visit: Visit, password: string): Promise<PageProblem | null> {
+  if (isFreshLogin(visit)) return null
+  const { accounts, settings, submission } = visit.rooms
+  const { verifyPassword } = settings
+  const user = password && verifyPassword ? await submission.user(visit.req) : null
+  if (!user || !verifyPassword) return { code: 'password_required' }
+  const right = await accounts.checkPassword(
+    visit.account.id,
+    async () => (await verifyPassword(user, password, visit.req)) === true,
+  )
+  if (right === true) return null
+  return right === false ? { code: 'password_required' } : lockedProblem(right)
+}
+
+/** Out, to the host's login, and back to enabling: where the password cannot be checked here. */
+export async function signInAgain(visit: Visit): Promise<void> {
+  const { req, rooms } = visit
+  await new Promise<void>((resolve, reject) => req.logout((error) => (error ? reject(error) : resolve())))
+  sessionOf(req).returnTo = visit.url('/enable')
+  await save(req)
+  visit.redirect(rooms.settings.loginUrl)
+}
