@@ -6,6 +6,7 @@ import { isProgram } from '../pages/callers'
 import type { BackupCodesLeft, Page, PageProblem } from '../pages/page'
 import { sessionOf } from '../session/express-sessions'
 import type { Marker } from '../session/marker'
+import { setUser } from '../session/passport-session'
 import type { Proof } from '../session/proof'
 import type { RequestState, SessionAccount } from '../session/request-factor'
 import { turnAway } from '../session/turn-away'
@@ -71,7 +72,10 @@ export class Visit {
     const completesLogin = state.state !== 'verified' && state.state !== 'unenrolled'
     const user = completesLogin && onVerified ? await rooms.submission.user(req) : null
     const returnTo = await rooms.admission.enter(req, proof)
-    if (user) await onVerified?.(user, req, res)
+    if (user) {
+      setUser(req, user)
+      await onVerified?.(user, req, res)
+    }
     return returnTo
   }
 

@@ -1,0 +1,274 @@
+import express from 'express'
+import { createSecondFactor, MemoryStore, type SecondFactor, TotpStrategy } from 'express-second-factor'
+import session from 'express-session'
+import { createTestApp, expresses, hostPassport, KEY, type User, users } from '../support/app'
+import { Client, enrol } from '../support/client'
+import { FaultyStore } from '../support/faulty-store'
+
+/** What hosts do around the plugin, rightly and wrongly. */
+const expressUser = (name: string) => users[name] as unknown as Express.User
+
+describe("a gate asks whose proof the session's is", () => {
+  test.each<[string, (req: express.Request, next: express.NextFunction) => void]>([
+    ['a login without session', (req, next) => req.login(expressUser('bob'), { session: false }, next)],
+    [
+      'a user put there by hand',
+      (req, next) => {
+        req.user = expressUser('bob')
+        next()
+      },
+    ],
+  ])('%s does not pass with it', async (_what, become) => {
+    const { app, clock } = createTestApp({
+      routes: (app, secondFactor) => {
+        const asBob: express.RequestHandler = (req, _res, next) => become(req, next)
+        app.get('/api', asBob, secondFactor.requireSecondFactor(), (req, res) => {
+          res.json(req.user)
+        })
+      },
+    })
+    const client = new Client(app)
+    await enrol(client, clock.now)
+    expect((await client.get('/vault')).status).toBe(200)
+    const other = await client.get('/api')
+    expect([other.status, other.body.code]).toEqual([401, 'not_authenticated'])
+  })
+
+  test('and nothing that is written to req.secondFactor opens it', async () => {
+    const { app } = createTestApp({
+      routes: (app, secondFactor) => {
+        app.use((req, _res, next) => {
+          try {
+            Object.assign(req.secondFactor as object, { state: 'verified', verifiedAt: new Date() })
+          } catch {
+            // frozen
+          }
+          next()
+        })
+        app.get('/gated', secondFactor.requireSecondFactor(), (_req, res) => {
+          res.send('open')
+        })
+      },
+    })
+    const client = new Client(app)
+    await client.login()
+    expect((await client.get('/gated')).body.code).toBe('enrolment_required')
+    expect((await client.get('/account')).body.state).toBe('unenrolled')
+  })
+})
+
+describe('what cannot be safe is refused', () => {
+  const make = (options: object = {}) =>
+    createSecondFactor<User>({
+      issuer: 'Acme',
+      account: ({ id }) => ({ id }),
+      keys: [KEY],
+      store: new MemoryStore(),
+      ...options,
+    })
+
+  function answering(mount: (app: express.Express) => void) {
+    const app = express()
+    mount(app)
+    app.get('/', (_req, res) => {
+      res.send('reached')
+    })
+    app.use(((error, _req, res, _next) =>
+      res.status(500).json({ code: error.code })) as express.ErrorRequestHandler)
+    return new Client(app).get('/')
+  }
+
+  const sessions = () => session({ secret: 'test', resave: false, saveUninitialized: false })
+
+  test('the middleware before the session', async () => {
+    const { body } = await answering((app) => app.use(make().session(), sessions(), hostPassport.session()))
+    expect(body.code).toBe('SF_ORDER')
+  })
+
+  test('two instances for one request', async () => {
+    const { body } = await answering((app) =>
+      app.use(
+        sessions(),
+        hostPassport.session(),
+        make().session(),
+        make({ policy: () => 'required' }).session(),
+      ),
+    )
+    expect(body.code).toBe('SF_TWO_INSTANCES')
+  })
+
+  test('the same instance twice is once', async () => {
+    const secondFactor = make()
+    const { text } = await answering((app) =>
+      app.use(sessions(), hostPassport.session(), secondFactor.session(), secondFactor.session()),
+    )
+    expect(text).toBe('reached')
+  })
+
+  test('a gate without the middleware', async () => {
+    const { body } = await answering((app) => app.use(make().requireSecondFactor()))
+    expect(body.code).toBe('SF_SESSION_MISSING')
+  })
+
+  test('the router at another path than the option says', async () => {
+    const secondFactor = make({ path: '/2fa' })
+    const { body } = await answering((app) =>
+      app.use(sessions(), hostPassport.session(), secondFactor.session()).use('/', secondFactor.router()),
+    )
+    expect(body.code).toBe('SF_ROUTER_PATH')
+  })
+
+  test.each([undefined, null, '', {}, Number.NaN])('an account id of %p in the calls', async (id) => {
+    const secondFactor = make()
+    for (const call of ['status', 'revokeSessions', 'forget'] as const) {
+      await expect((async () => secondFactor[call](id as string))()).rejects.toThrow('SF_ACCOUNT_ID')
+    }
+  })
+
+  test.each<[string, unknown]>([
+    ['false', false],
+    ['undefined', undefined],
+    ['a promise of false', Promise.resolve(false)],
+    ['something truthy', 'yes'],
+  ])("a host's check of request forgery that answers %s", async (_what, answer) => {
+    const { app } = createTestApp({
+      secondFactor: { csrf: { token: () => 'host-token', verify: () => answer as boolean } },
+    })
+    const client = new Client(app)
+    await client.login()
+    expect((await client.post('/two-factor/enable', {}, '/two-factor')).body.code).toBe('csrf')
+  })
+})
+
+describe('while the factor store is away', () => {
+  test('the user is nowhere in the session, not even for Passport asked once more, and is back afterwards', async () => {
+    const store = new FaultyStore()
+    const seen: unknown[] = []
+    const { app } = createTestApp({
+      store,
+      secondFactor: { revalidateAfter: 0, onUnavailable: ({ code }) => seen.push(code) },
+      routes: (app) => {
+        app.get('/again', hostPassport.session(), (req, res) => {
+          res.json({ user: req.user ?? null, session: req.session })
+        })
+      },
+    })
+    const client = new Client(app)
+    await client.login()
+    store.fault = 'get rejects'
+    const during = await client.get('/again')
+    expect(during.body.user).toBeNull()
+    expect(during.body.session).not.toHaveProperty('passport')
+    expect(seen).toEqual(['unavailable'])
+    store.fault = null
+    expect((await client.get('/account')).body.user).toEqual(users.alice)
+    // Signing out while it is away is signing out.
+    store.fault = 'get rejects'
+    await client.send('POST', '/logout', {})
+    store.fault = null
+    expect((await client.get('/account')).status).toBe(401)
+  })
+})
+
+describe.each(Object.entries(expresses))(
+  'after a login that was completed on our pages, on %s',
+  (_name, express) => {
+    test('the host is told once, with user and session', async () => {
+      const told: unknown[] = []
+      const { app, clock } = createTestApp({
+        express,
+        secondFactor: {
+          onVerified: async (user, req) => {
+            told.push([user.id, req.isAuthenticated(), req.secondFactor?.state])
+          },
+        },
+      })
+      const { authenticator } = await enrol(new Client(app), clock.now)
+      // Enabling inside a login is no login.
+      expect(told).toEqual([])
+      clock.nextStep()
+      const client = new Client(app)
+      await client.login()
+      await client.challenge(authenticator.code())
+      expect(told).toEqual([['u-alice', true, 'verified']])
+      clock.nextStep()
+      await client.challenge(authenticator.code())
+      expect(told).toHaveLength(1)
+    })
+  },
+)
+
+describe('a challenge page of the host', () => {
+  function withOwnPage(app: express.Express, secondFactor: SecondFactor) {
+    hostPassport.use(new TotpStrategy(secondFactor))
+    app.get('/my-code', (req, res) => {
+      res.send(`enter the code: ${req.secondFactor?.state}`)
+    })
+    app.post('/my-code', hostPassport.authenticate('totp', { successReturnToOrRedirect: '/' }))
+  }
+
+  test('is where people are led, and they come back to where they were going', async () => {
+    const { app, clock } = createTestApp({ secondFactor: { challengeUrl: '/my-code' }, routes: withOwnPage })
+    const { authenticator } = await enrol(new Client(app), clock.now)
+    clock.nextStep()
+    const person = new Client(app, 'person')
+    expect((await person.login()).headers.location).toBe('/my-code')
+    expect((await person.get('/vault?x')).headers.location).toBe('/my-code')
+    expect((await person.get('/my-code')).text).toBe('enter the code: pending')
+    const done = await person.send('POST', '/my-code', { code: authenticator.code() })
+    expect([done.status, done.headers.location]).toEqual([302, '/vault?x'])
+    expect((await person.get('/vault')).status).toBe(200)
+  })
+})
+
+describe('signing out of half a login', () => {
+  /** Logs alice in at every request that shows no user. */
+  const rememberMe = (app: express.Express) =>
+    app.use((req, _res, next) => {
+      if (req.headers['x-remember'] && !req.isAuthenticated()) req.login(expressUser('alice'), next)
+      else next()
+    })
+
+  async function pending(options: { logoutUrl?: string } = {}) {
+    const { app, clock } = createTestApp({ secondFactor: options, routes: rememberMe })
+    const { authenticator } = await enrol(new Client(app), clock.now)
+    clock.nextStep()
+    const person = new Client(app, 'person')
+    await person.login()
+    return { person, authenticator }
+  }
+
+  test('works where something logs in at every request', async () => {
+    const { person } = await pending()
+    const out = await person.send('POST', '/logout', {}, { 'X-Remember': 'me' })
+    expect(out.status).toBe(204)
+    expect((await person.get('/two-factor/challenge')).headers.location).toBe('/login')
+  })
+
+  test('is nothing to come back to', async () => {
+    const { person, authenticator } = await pending()
+    await person.get('/vault')
+    expect((await person.get('/logout')).headers.location).toBe('/two-factor/challenge')
+    expect((await person.challenge(authenticator.code())).headers.location).toBe('/vault')
+  })
+
+  test('goes by a link where the host says so', async () => {
+    const { person } = await pending({ logoutUrl: '/logout' })
+    // The test app has no such page, but nobody is led away from it.
+    expect((await person.get('/logout')).status).toBe(404)
+  })
+})
+
+test('enabling long after the login, where no password can be checked: out, in again, and back to it', async () => {
+  const { app, clock } = createTestApp({ secondFactor: { verifyPassword: undefined as never } })
+  const person = new Client(app, 'person')
+  await person.login()
+  clock.forward(11 * 60)
+  expect((await person.get('/two-factor')).text).toContain('href="/two-factor/enable"')
+  const out = await person.post('/two-factor/enable')
+  expect([out.status, out.headers.location]).toEqual([303, '/login'])
+  expect((await person.get('/account')).status).toBe(401)
+  await person.login()
+  // What Passport's successReturnToOrRedirect reads, for hosts that use it.
+  expect((await person.post('/two-factor/enable')).headers.location).toBe('/two-factor/enable')
+})
