@@ -112,6 +112,7 @@ export function problemDetail(language: Language, problem: PageProblem): string 
     const kind = timeZone ? 'timeZone' : 'clock'
     return t(`problems.invalid_code.${kind}.${direction}`, { difference: span(language, seconds) })
   }
+  if (problem.about === 'password') return t(`problems.${problem.code}.password`)
   return t(`problems.${problem.code}.detail`)
 }
 

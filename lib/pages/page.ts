@@ -6,6 +6,8 @@ export interface PageProblem {
   code: ProblemCode
   /** `locked`: when the lock ends; null when the method is suspended. */
   lockedUntil?: Date | null
+  /** `malformed`, `password_required`: it is about a password that was sent. */
+  about?: 'password'
   /** `invalid_code` while enrolling: how the phone's clock differs. */
   clock?: ClockDiagnosis
 }

@@ -9,6 +9,7 @@ import { type Language, type Languages, problemDetail, problemTitle } from './la
 import type { Page, PageProblem } from './page'
 
 const ours = join(__dirname, '../../views')
+const fieldPages: ReadonlySet<Page['name']> = new Set(['enable', 'challenge', 'disable'])
 
 /** The hidden field that every form carries against forgery. */
 export interface FormToken {
@@ -79,7 +80,7 @@ export function createRenderer(options: RendererOptions): Renderer {
 
     const view = {
       page,
-      problem: problem && worded(language, problem),
+      problem: problem && worded(language, page, problem),
       heading,
       form: bare(form),
       base,
@@ -179,14 +180,18 @@ function headingOf(language: Language, page: Page): string {
 }
 
 /** A problem in words. One that concerns the page's field stands beside it, any other above the page's action. */
-function worded(language: Language, problem: PageProblem) {
+function worded(language: Language, page: Page, problem: PageProblem) {
   const beside = ['malformed', 'invalid_code', 'password_required']
   return bare({
     ...problem,
     title: problemTitle(language, problem.code),
     detail: problemDetail(language, problem),
-    onField: beside.includes(problem.code),
+    onField: beside.includes(problem.code) && hasField(page),
   })
+}
+
+function hasField(page: Page): boolean {
+  return page.name === 'enable-start' ? page.ask === 'password' : fieldPages.has(page.name)
 }
 
 /** Refuses what would run as a script when followed. */

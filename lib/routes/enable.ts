@@ -32,7 +32,7 @@ async function show(visit: Visit): Promise<void> {
 
 async function begin(visit: Visit): Promise<void> {
   const password = readPassword(visit)
-  if (password === null) return visit.refuse({ code: 'malformed' }, startPage(visit))
+  if (password === null) return visit.refuse({ code: 'malformed', about: 'password' }, startPage(visit))
   if (isEnabled(visit)) return refuseEnabled(visit)
   if (!visit.program && visit.field('signInAgain') !== undefined) return signInAgain(visit)
   const { enrolments } = visit.rooms
@@ -53,11 +53,8 @@ async function confirm(visit: Visit): Promise<void> {
 
   const typed = readTypedCode(visit.field('code'))
   if (!typed) {
-    // Where nothing is begun there is no field that the message could stand beside.
     return visit.refuse({ code: 'malformed' }, (problem) =>
-      staged
-        ? enrolPage(visit, staged, problem)
-        : { name: 'problem', problem, wayBack: visit.url('/enable') },
+      staged ? enrolPage(visit, staged, problem) : startPage(visit)(problem),
     )
   }
   if (isEnabled(visit)) return refuseEnabled(visit)

@@ -29,7 +29,7 @@ export async function passwordProblem(visit: Visit, password: string): Promise<P
     async () => (await verifyPassword(user, password, visit.req)) === true,
   )
   if (right === true) return null
-  return right === false ? { code: 'password_required' } : lockedProblem(right)
+  return right === false ? { code: 'password_required', about: 'password' } : lockedProblem(right)
 }
 
 /** Out, to the host's login, and back to enabling: where the password cannot be checked here. */
