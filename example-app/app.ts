@@ -16,7 +16,7 @@ import type { Config } from './config'
 import { csrfTokens } from './csrf'
 import { notFound, showError } from './errors'
 import { folder } from './files'
-import { securityHeaders } from './headers'
+import { onlyPaths, securityHeaders } from './headers'
 import { loginRoutes, setUpPassport } from './login'
 import { pageRoutes } from './pages'
 import { createSessions } from './sessions'
@@ -52,6 +52,7 @@ export async function createApp(config: AppConfig): Promise<{ app: Express; clos
 
   const app = express()
   app.disable('x-powered-by')
+  app.use(onlyPaths)
   if (config.trustProxy !== null) app.set('trust proxy', config.trustProxy)
   app.engine('ejs', ejs.renderFile as Parameters<typeof app.engine>[1])
   app.set('view engine', 'ejs')

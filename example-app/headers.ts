@@ -12,3 +12,9 @@ export const securityHeaders: RequestHandler = (_req, res, next) => {
   })
   next()
 }
+
+/** `OPTIONS *` has no page here, and a request line with a whole URL is for proxies. */
+export const onlyPaths: RequestHandler = (req, res, next) => {
+  if (req.url.startsWith('/')) next()
+  else res.sendStatus(400)
+}

@@ -18,6 +18,8 @@ async function main(): Promise<void> {
 `)
   })
   server.on('error', fail)
+  // Whoever holds back a body goes on with the session that it began with: not for long.
+  server.requestTimeout = 15_000
 
   const stop = () => {
     server.close(() => {

@@ -17,7 +17,7 @@ export function milliseconds(duration: Duration, option: string): number {
   if (amount === undefined || unit === undefined) {
     throw new ConfigurationError(
       'SF_DURATION',
-      `Option ${option} is a number of milliseconds or a text such as '5m', not ${duration}`,
+      `Option ${option} is a number of milliseconds or a text such as '30s', '5m', '12h' or '30d', not ${duration}`,
     )
   }
   return Number(amount) * (UNITS[unit] as number)

@@ -20,10 +20,10 @@ export interface HostCsrf {
   /** The name of the form field. Default `_csrf`. */
   field?: string
   /**
-   * Whether a POST carries a valid token. Leave it out only where the host's own middleware, before the router,
-   * has refused those that do not.
+   * Whether a POST carries a valid token: only `true` lets it through. `'before'`: a middleware of the host's,
+   * mounted before the router, has refused those that do not.
    */
-  verify?(req: Request, res: Response): boolean | Promise<boolean>
+  verify: 'before' | ((req: Request, res: Response) => boolean | Promise<boolean>)
 }
 
 /** What is needed of Passport: the way from a session's user to the host's. */
@@ -70,9 +70,11 @@ export interface SecondFactorOptions<User = Express.User> {
   /**
    * Called when a login has been completed on the plugin's pages, before the answer: what a login route does
    * after Passport (merging a cart, noting the time) does not run there. A session that proves itself again
-   * does not count.
+   * does not count. The session is saved; what is answered here goes in the place of our answer.
    */
   onVerified?(user: User, req: Request, res: Response): void | Promise<void>
+  /** Called when half a login was given up on our page: to clear a remember-me cookie, which would log in again. */
+  onCancelled?(req: Request, res: Response): void | Promise<void>
   /** Told why an answer was 503; without it, a process warning at most once a minute. */
   onUnavailable?(error: UnavailableError): void
   /** How long a session may rest on what was read of its account; 0: read at every request. Default `'60s'`. */
@@ -121,6 +123,7 @@ export interface Settings {
   verifyPassword: ((user: Express.User, password: string, req: Request) => boolean | Promise<boolean>) | null
   policy: ((user: Express.User, req: Request) => Policy | Promise<Policy>) | null
   onVerified: ((user: Express.User, req: Request, res: Response) => void | Promise<void>) | null
+  onCancelled: ((req: Request, res: Response) => void | Promise<void>) | null
   onUnavailable(error: UnavailableError): void
   /** Milliseconds. */
   revalidateAfter: number
@@ -160,6 +163,20 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     'SF_PATH',
     `Option path is the path at which the router is mounted, such as '/two-factor', not '${given.path}'`,
   )
+  for (const name of Object.keys(given)) {
+    must(
+      NAMES.has(name),
+      'SF_OPTIONS',
+      `There is no option ${name}. The options are: ${[...NAMES].join(', ')}`,
+    )
+  }
+  const { csrf } = given
+  must(
+    csrf === undefined ||
+      (typeof csrf?.token === 'function' && (csrf.verify === 'before' || typeof csrf.verify === 'function')),
+    'SF_CSRF',
+    "Option csrf is { token(req, res), verify }: verify is a function, or 'before' where your own middleware has checked",
+  )
   for (const name of FUNCTIONS) {
     const value = given[name]
     must(value === undefined || typeof value === 'function', 'SF_OPTION_TYPE', `Option ${name} is a function`)
@@ -183,19 +200,52 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     verifyPassword: given.verifyPassword?.bind(given) ?? null,
     policy: given.policy?.bind(given) ?? null,
     onVerified: given.onVerified?.bind(given) ?? null,
+    onCancelled: given.onCancelled?.bind(given) ?? null,
     onUnavailable: given.onUnavailable?.bind(given) ?? warnOnceAMinute(),
     revalidateAfter: milliseconds(given.revalidateAfter ?? '60s', 'revalidateAfter'),
     backupCodes,
-    csrf: given.csrf ?? null,
+    csrf: csrf ?? null,
     passport: given.passport ?? (passport as unknown as PassportLike),
     now: given.now ?? Date.now,
   }
 }
 
+const NAMES: ReadonlySet<string> = new Set<keyof SecondFactorOptions>([
+  'issuer',
+  'account',
+  'keys',
+  'store',
+  'path',
+  'loginUrl',
+  'logoutUrl',
+  'challengeUrl',
+  'returnTo',
+  'support',
+  'verifyPassword',
+  'policy',
+  'onVerified',
+  'onCancelled',
+  'onUnavailable',
+  'revalidateAfter',
+  'backupCodes',
+  'language',
+  'locales',
+  'views',
+  'layout',
+  'stylesheets',
+  'csrf',
+  'nonce',
+  'contentSecurityPolicy',
+  'formAction',
+  'passport',
+  'now',
+])
+
 const FUNCTIONS = [
   'verifyPassword',
   'policy',
   'onVerified',
+  'onCancelled',
   'onUnavailable',
   'language',
   'nonce',

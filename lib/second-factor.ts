@@ -2,11 +2,12 @@ import type { Request, RequestHandler, Response, Router } from 'express'
 import { type AccountStatus, Accounts } from './account/accounts'
 import { AccountRecords } from './account/records'
 import { Keyring } from './crypto/keyring'
+import { ConfigurationError } from './errors'
 import { accountId, readOptions, type SecondFactorOptions, type Settings } from './options'
 import { Answers } from './pages/answers'
 import { issueToken } from './pages/csrf'
 import { createLanguages } from './pages/language'
-import { createRenderer, type FormToken } from './pages/renderer'
+import { createRenderer, type FormToken, type Support } from './pages/renderer'
 import type { Rooms } from './routes/rooms'
 import { createRouter, isRoute } from './routes/router'
 import { AccountViews } from './session/account-views'
@@ -36,6 +37,17 @@ export interface SecondFactor {
   readonly submission: CodeSubmission
 }
 
+/** `app.use(secondFactor.session)` would leave every request waiting. */
+function called<T>(name: string, make: () => T): () => T {
+  return (...args: unknown[]) => {
+    if (args.length === 0) return make()
+    throw new ConfigurationError(
+      'SF_NOT_CALLED',
+      `Write app.use(secondFactor.${name}()), with the parentheses`,
+    )
+  }
+}
+
 /**
  * Puts a second factor between the password and the app.
  *
@@ -52,7 +64,13 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
   const site: Site = {
     path: settings.path,
     challengeUrl: settings.challengeUrl,
-    exemptPaths: pathsOf(settings.loginUrl, settings.challengeUrl, options.logoutUrl),
+    loginPath: [...pathsOf(settings.loginUrl)].join(),
+    exemptPaths: pathsOf(
+      settings.loginUrl,
+      settings.challengeUrl,
+      options.logoutUrl,
+      supportUrl(options.support),
+    ),
     openPaths: openPaths(settings),
     isRoute,
   }
@@ -85,14 +103,18 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
   const rooms: Rooms = { settings, accounts, views, settler, admission, submission, enrolments, answers }
 
   function formToken(req: Request, res: Response): FormToken {
-    if (settings.csrf) return { field: settings.csrf.field ?? '_csrf', token: settings.csrf.token(req, res) }
+    if (settings.csrf) {
+      const token = settings.csrf.token(req, res)
+      if (typeof token === 'string' && token !== '') return { field: settings.csrf.field ?? '_csrf', token }
+      throw new ConfigurationError('SF_CSRF', 'Option csrf.token answered with no text')
+    }
     const marker = req.session?.secondFactor
     return { field: '_csrf', token: marker ? issueToken(marker.csrf) : '' }
   }
 
   return {
-    session: () => createSession(site, settler, loginHook, answers),
-    router: () => createRouter(rooms, renderer.assets),
+    session: called('session', () => createSession(site, settler, loginHook, answers)),
+    router: called('router', () => createRouter(rooms, renderer.assets)),
     requireSecondFactor: (requirement) => createGate(settings, answers, requirement),
     status: async (id) => accounts.status(accountId(id)),
     async revokeSessions(id) {
@@ -115,4 +137,10 @@ function openPaths({ loginUrl, logoutUrl, challengeUrl }: Settings): Set<string>
 
 function pathsOf(...urls: (string | null | undefined)[]): Set<string> {
   return new Set(urls.filter((url) => typeof url === 'string').map((url) => url.split(/[?#]/)[0] as string))
+}
+
+/** A help page of the host's own, linked from the challenge. */
+function supportUrl(support: Support | undefined): string | undefined {
+  const url = typeof support === 'object' ? support.href : support
+  return url?.startsWith('/') ? url : undefined
 }

@@ -465,7 +465,7 @@ describe.each(Object.entries(expresses))('%s', (_name, express) => {
 
     test('without a check of its own the host has refused before', async () => {
       const { client, phone, path } = await visit(express, '/two-factor/challenge', {
-        secondFactor: { csrf: { token: () => 'x' } },
+        secondFactor: { csrf: { token: () => 'x', verify: 'before' } },
       })
       expect((await client.send('POST', path, { code: phone.code() })).status).toBe(200)
     })

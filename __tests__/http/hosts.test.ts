@@ -1,3 +1,5 @@
+import { EventEmitter, once } from 'node:events'
+import { type AddressInfo, connect } from 'node:net'
 import express from 'express'
 import { createSecondFactor, MemoryStore, type SecondFactor, TotpStrategy } from 'express-second-factor'
 import session from 'express-session'
@@ -140,6 +142,46 @@ describe('what cannot be safe is refused', () => {
   })
 })
 
+describe('what is no option is said', () => {
+  const gate = (argument: unknown) => createTestApp().secondFactor.requireSecondFactor(argument as object)
+
+  test.each(['5m', 300, null, { maxage: '5m' }, { maxAge: '5m', methods: [] }])(
+    'a gate made with %p',
+    (argument) => {
+      expect(() => gate(argument)).toThrow('SF_REQUIREMENT')
+    },
+  )
+
+  test.each<[string, object]>([
+    ['SF_OPTIONS', { returnTO: '/' }],
+    ['SF_CSRF', { csrf: true }],
+    ['SF_CSRF', { csrf: {} }],
+    ['SF_CSRF', { csrf: { token: () => 'x' } }],
+    ['SF_CSP', { contentSecurityPolicy: { 'img-src': 'https://cdn.example.com' } }],
+    ['SF_CSP', { contentSecurityPolicy: { 'img-src; script-src': ['*'] } }],
+    ['SF_CSP', { contentSecurityPolicy: { 'img-src': ["https://a.example; script-src 'unsafe-inline'"] } }],
+    ['SF_CSP', { stylesheets: '/a.css' }],
+  ])('%s', (code, options) => {
+    expect(() => createTestApp({ secondFactor: options })).toThrow(code)
+  })
+
+  test('a middleware that was not called', () => {
+    const { secondFactor } = createTestApp()
+    const asMiddleware = secondFactor.session as unknown as express.RequestHandler
+    expect(() => asMiddleware({} as never, {} as never, () => {})).toThrow('SF_NOT_CALLED')
+  })
+
+  test("helmet's way to write a directive is understood", async () => {
+    const { app } = createTestApp({
+      secondFactor: { contentSecurityPolicy: { imgSrc: ['https://cdn.example.com'] } },
+    })
+    const person = new Client(app, 'person')
+    await person.login()
+    const { headers } = await person.get('/two-factor')
+    expect(headers['content-security-policy']).toContain("img-src 'self' https://cdn.example.com;")
+  })
+})
+
 describe('while the factor store is away', () => {
   test('the user is nowhere in the session, not even for Passport asked once more, and is back afterwards', async () => {
     const store = new FaultyStore()
@@ -197,6 +239,100 @@ describe.each(Object.entries(expresses))(
     })
   },
 )
+
+test('what the host answers when a login was completed goes in the place of our answer', async () => {
+  const { app, clock } = createTestApp({
+    secondFactor: { onVerified: (user, _req, res) => void res.json({ token: `for ${user.id}` }) },
+  })
+  const { authenticator } = await enrol(new Client(app), clock.now)
+  clock.nextStep()
+  const client = new Client(app)
+  await client.login()
+  expect((await client.challenge(authenticator.code())).body).toEqual({ token: 'for u-alice' })
+  expect((await client.get('/vault')).status).toBe(200)
+})
+
+test('a login that was given up: the host can clear what would log in again', async () => {
+  const { app, clock } = createTestApp({
+    secondFactor: { onCancelled: (_req, res) => void res.clearCookie('remember') },
+  })
+  await enrol(new Client(app), clock.now)
+  const client = new Client(app)
+  await client.login()
+  const { status, headers } = await client.post('/two-factor/challenge/cancel', {}, '/two-factor/challenge')
+  expect(status).toBe(204)
+  expect(String(headers['set-cookie'])).toContain('remember=;')
+})
+
+test('the password given once more gives half a login its whole time again, and keeps where it was going', async () => {
+  const { app, clock } = createTestApp()
+  const { authenticator } = await enrol(new Client(app), clock.now)
+  const person = new Client(app, 'person')
+  await person.login()
+  await person.get('/vault')
+  clock.forward(595)
+  await person.login()
+  clock.forward(300)
+  expect((await person.challenge(authenticator.code())).headers.location).toBe('/vault')
+})
+
+describe('a body that is held back', () => {
+  /** Sends the head now and the body when told. */
+  async function holding(port: number, path: string, cookies: string, token: string) {
+    const body = '{}'
+    const socket = connect(port, '127.0.0.1')
+    let answer = ''
+    socket.on('data', (chunk) => (answer += chunk))
+    const ended = once(socket, 'close')
+    socket.write(
+      `POST ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept: application/json\r\nCookie: ${cookies}\r\n` +
+        `x-csrf-token: ${token}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`,
+    )
+    return async () => {
+      socket.write(body)
+      await ended
+      return Number(answer.slice(9, 12))
+    }
+  }
+
+  test('is not judged by what was true when its request began: signed out is signed out', async () => {
+    const reached = new EventEmitter()
+    const { app, clock, sessionStore } = createTestApp({
+      between: (app) =>
+        app.use('/two-factor', (req, _res, next) => {
+          next()
+          if (req.method === 'POST') reached.emit('post')
+        }),
+    })
+    const client = new Client(app)
+    await enrol(client, clock.now)
+    const stolen = [...client.cookies].map((pair) => pair.join('=')).join('; ')
+    const { csrfToken } = (await client.get('/two-factor')).body
+    const server = app.listen(0)
+    try {
+      const waiting = once(reached, 'post')
+      const release = await holding(
+        (server.address() as AddressInfo).port,
+        '/two-factor/backup-codes',
+        stolen,
+        csrfToken,
+      )
+      await waiting
+      const held = performance.now()
+      await client.send('POST', '/logout', {})
+      jest.spyOn(performance, 'now').mockReturnValue(held + 5000)
+      expect(await release()).toBe(401)
+    } finally {
+      jest.restoreAllMocks()
+      server.close()
+    }
+    // And the old session did not come back to life.
+    expect(JSON.stringify((sessionStore as unknown as { sessions: object }).sessions)).not.toContain(
+      'u-alice',
+    )
+    expect((await client.get('/vault')).status).toBe(401)
+  })
+})
 
 describe('a challenge page of the host', () => {
   function withOwnPage(app: express.Express, secondFactor: SecondFactor) {

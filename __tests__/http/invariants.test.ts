@@ -134,11 +134,17 @@ describe.each(Object.entries(expresses))('%s', (_name, express) => {
       const id = sessionIdOf(client)
       const before = (await read(sessionStore, id))?.secondFactor
       clock.forward(60)
-      for (const path of ['/login', '/login-keep']) {
-        expect((await client.send('POST', path, credentials('alice'))).status).toBe(403)
-      }
+      expect((await client.send('POST', '/login-keep', credentials('alice'))).status).toBe(403)
       expect(sessionIdOf(client)).toBe(id)
       expect((await read(sessionStore, id))?.secondFactor).toEqual(before)
+      // At the login page itself the password was given once more: only its time begins anew.
+      expect((await client.send('POST', '/login', credentials('alice'))).status).toBe(403)
+      expect(sessionIdOf(client)).toBe(id)
+      expect((await read(sessionStore, id))?.secondFactor).toEqual({
+        ...before,
+        loginAt: clock.now(),
+        heldAt: clock.now(),
+      })
       const verified = await client.send(
         'POST',
         '/two-factor/challenge',

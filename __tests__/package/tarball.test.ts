@@ -60,6 +60,9 @@ describe('the package', () => {
       'LICENSE',
       'README.md',
       'package.json',
+      ...readdirSync(join(root, 'docs'))
+        .filter((file) => file.endsWith('.md'))
+        .map((file) => `docs/${file}`),
       ...modules.flatMap((name) => [`dist/${name}.js`, `dist/${name}.d.ts`]),
       ...views,
     ]

@@ -16,6 +16,7 @@ test('no store, no sniffing, no referrer elsewhere, and a strict policy', async 
   expect(headers.etag).toBeUndefined()
   expect(policyOf(headers)).toEqual({
     'default-src': "'none'",
+    'font-src': "'self'",
     'script-src': "'self'",
     'style-src': "'self'",
     'img-src': "'self'",

@@ -38,6 +38,7 @@ test('four options are enough, and these are the others', () => {
     logoutUrl: '/logout',
     challengeUrl: null,
     onVerified: null,
+    onCancelled: null,
     returnTo: '/',
     verifyPassword: null,
     policy: null,
@@ -99,18 +100,17 @@ test.each([1, 20])('%i backup codes may be', (backupCodes) => {
 test('functions keep the `this` of the options', async () => {
   const options = {
     ...needed,
-    secret: 'x',
     policy() {
-      return this.secret === 'x' ? ('required' as const) : ('optional' as const)
+      return this.issuer === 'Acme' ? ('required' as const) : ('optional' as const)
     },
     verifyPassword(_user: unknown, password: string) {
-      return password === this.secret
+      return password === this.issuer
     },
   }
   const { policy, verifyPassword } = readOptions(options)
   const [user, req] = [{} as Express.User, {} as Parameters<NonNullable<typeof policy>>[1]]
   expect(await policy?.(user, req)).toBe('required')
-  expect(await verifyPassword?.(user, 'x', req)).toBe(true)
+  expect(await verifyPassword?.(user, 'Acme', req)).toBe(true)
 })
 
 describe('the account of a user', () => {

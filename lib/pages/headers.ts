@@ -1,4 +1,5 @@
 import type { Request, Response } from 'express'
+import { ConfigurationError } from '../errors'
 
 export interface HeadersOptions {
   /** Sources added to directives of the policy, such as `{ 'img-src': ['https://cdn.example.com'] }`. */
@@ -16,22 +17,40 @@ export type SetHeaders = (req: Request, res: Response) => string | undefined
 
 /** Fixes the policy once; only the nonce differs from answer to answer. */
 export function createHeaders(options: HeadersOptions = {}): SetHeaders {
+  if (options.formAction !== undefined && !isListOfTexts(options.formAction)) {
+    throw new ConfigurationError(
+      'SF_CSP',
+      "Option formAction is a list of origins: ['https://app.example.com']",
+    )
+  }
+  if (options.stylesheets !== undefined && !Array.isArray(options.stylesheets)) {
+    throw new ConfigurationError('SF_CSP', "Option stylesheets is a list of URLs: ['/two-factor.css']")
+  }
   const policy = new Map<string, string[]>([
     ['default-src', ["'none'"]],
     ['script-src', ["'self'"]],
     ['style-src', ["'self'", ...originsOf(options.stylesheets ?? [])]],
     ['img-src', ["'self'"]],
+    ['font-src', ["'self'"]],
     ['connect-src', ["'self'"]],
     ['form-action', ["'self'", ...(options.formAction ?? [])]],
     ['frame-ancestors', ["'none'"]],
     ['base-uri', ["'none'"]],
   ])
-  for (const [directive, sources] of Object.entries(options.contentSecurityPolicy ?? {})) {
+  for (const [name, sources] of Object.entries(options.contentSecurityPolicy ?? {})) {
+    // imgSrc is how helmet writes img-src.
+    const directive = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+    if (!/^[a-z]+(-[a-z]+)*$/.test(directive) || !isListOfTexts(sources)) {
+      throw new ConfigurationError(
+        'SF_CSP',
+        `Option contentSecurityPolicy holds lists of sources, such as { 'img-src': ['https://cdn.example.com'] }: see ${name}`,
+      )
+    }
     // 'none' beside a source would be void, and browsers warn.
     const present = (policy.get(directive) ?? []).filter(
       (source) => source !== "'none'" || sources.length === 0,
     )
-    policy.set(directive, [...present, ...sources])
+    policy.set(directive, [...new Set([...present, ...sources])])
   }
 
   return function setHeaders(req, res) {
@@ -52,4 +71,8 @@ export function createHeaders(options: HeadersOptions = {}): SetHeaders {
 
 function originsOf(urls: string[]): string[] {
   return [...new Set(urls.filter((url) => URL.canParse(url)).map((url) => new URL(url).origin))]
+}
+
+function isListOfTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string' && !/[;,\s]/.test(item))
 }

@@ -13,6 +13,8 @@ export interface Language {
   t(key: string, params?: Record<string, string | number>): string
   /** The day in UTC, with the year only where it is not this one: `3 May`. */
   date(date: Date): string
+  /** The day with its year, for paper: `3 May 2026`. */
+  fullDate(date: Date): string
   /** `14:05 UTC`: what reaches us of a reader does not tell the time zone. */
   time(date: Date): string
   number(value: number): string
@@ -33,6 +35,8 @@ type Catalogue = { [key: string]: string | Catalogue }
 
 const ours = join(__dirname, '../../views/locales')
 const fallback = 'en'
+/** More languages than anybody reads. */
+const MOST_WISHES = 20
 const rightToLeft = new Set(['ar', 'he', 'fa', 'ur'])
 
 /** Reads the catalogues, ours and the host's, and chooses among them for each request. */
@@ -75,6 +79,7 @@ export function createLanguages(options: LanguagesOptions = {}): Languages {
       dir: rightToLeft.has(tag.split('-')[0] ?? '') ? 'rtl' : 'ltr',
       t: (key, params = {}) => translate(key, params),
       date: (date) => format(date, day(date)),
+      fullDate: (date) => format(date, { day: 'numeric', month: 'long', year: 'numeric' }),
       time: (date) => format(date, clock),
       number: (value) => new Intl.NumberFormat(formats).format(value),
     }
@@ -82,7 +87,7 @@ export function createLanguages(options: LanguagesOptions = {}): Languages {
 
   return {
     of(req) {
-      const wishes = [options.language?.(req), ...req.acceptsLanguages()]
+      const wishes = [options.language?.(req), ...req.acceptsLanguages().slice(0, MOST_WISHES)]
       for (const wish of wishes) {
         const formats = canonical(wish)
         const tag = formats && nearest(formats, catalogues)
@@ -113,6 +118,7 @@ export function problemDetail(language: Language, problem: PageProblem): string 
     return t(`problems.invalid_code.${kind}.${direction}`, { difference: span(language, seconds) })
   }
   if (problem.about === 'password') return t(`problems.${problem.code}.password`)
+  if (problem.about === 'login') return t('problems.password_required.login')
   return t(`problems.${problem.code}.detail`)
 }
 
@@ -155,7 +161,8 @@ function merge(base: Catalogue, over: Catalogue): Catalogue {
 
 function canonical(tag: string | undefined): string | undefined {
   try {
-    return tag ? Intl.getCanonicalLocales(tag)[0] : undefined
+    // RFC 5646 section 4.4.1: 35 characters hold any tag that means something.
+    return tag && tag.length <= 35 ? Intl.getCanonicalLocales(tag)[0] : undefined
   } catch {
     return undefined
   }

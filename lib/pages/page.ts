@@ -6,8 +6,8 @@ export interface PageProblem {
   code: ProblemCode
   /** `locked`: when the lock ends; null when the method is suspended. */
   lockedUntil?: Date | null
-  /** `malformed`, `password_required`: it is about a password that was sent. */
-  about?: 'password'
+  /** `malformed`, `password_required`: a password was sent that is not right; only a new login helps. */
+  about?: 'password' | 'login'
   /** `invalid_code` while enrolling: how the phone's clock differs. */
   clock?: ClockDiagnosis
 }

@@ -202,7 +202,8 @@ function link(url: string): string {
 function supportLink(support: Support | undefined): { text: string; href: string | null } | null {
   if (!support) return null
   if (typeof support === 'object') return { text: support.text, href: link(support.href) }
-  if (/^https?:\/\//.test(support)) return { text: support, href: support }
+  if (/^(https?:\/)?\/(?!\/)/.test(support) || /^https?:\/\//.test(support))
+    return { text: support, href: support }
   if (/^[^\s@]+@[^\s@]+$/.test(support)) return { text: support, href: `mailto:${support}` }
   return { text: support, href: null }
 }

@@ -50,6 +50,7 @@ async function submit(visit: Visit): Promise<void> {
     return refuse(visit, problemOf(answer), typed.method)
   }
   const returnTo = await visit.enter(answer.proof)
+  if (visit.answered) return
   const redirectTo = returnTo ?? rooms.settings.returnTo
   if (!visit.program) return visit.redirect(redirectTo)
   visit.json({
@@ -71,6 +72,8 @@ async function cancel(visit: Visit): Promise<void> {
     await save(req)
   } else {
     await new Promise<void>((resolve, reject) => req.logout((error) => (error ? reject(error) : resolve())))
+    await rooms.settings.onCancelled?.(req, visit.res)
+    if (visit.answered) return
   }
   if (visit.program) visit.json(null)
   else visit.redirect(stepUp ? returnTo : loginUrl)

@@ -38,7 +38,10 @@ async function begin(visit: Visit): Promise<void> {
   const { enrolments } = visit.rooms
   if (!enrolments.current(visit.req)) {
     const refusal = await passwordProblem(visit, password)
-    if (refusal) return visit.refuse(refusal, startPage(visit))
+    if (refusal) {
+      const { loginUrl } = visit.rooms.settings
+      return visit.refuse(refusal, startPage(visit), refusal.about === 'login' ? { loginUrl } : {})
+    }
   }
   const staged = await enrolments.begin(visit.req)
   if (!visit.program) return visit.redirect(visit.url('/enable'))
@@ -68,6 +71,7 @@ async function confirm(visit: Visit): Promise<void> {
   if (confirmation.enabled) {
     const { epoch, backupCodes, madeAt } = confirmation
     const returnTo = await visit.enter({ accountId: account.id, epoch, method: 'totp', askedAt })
+    if (visit.answered) return
     if (visit.program) return visit.json({ enabled: true, backupCodes })
     const continueTo = returnTo ?? visit.url()
     return visit.page(newCodesPage(visit, { codes: backupCodes, madeAt }, { replaced: false, continueTo }))

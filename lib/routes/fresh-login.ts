@@ -23,7 +23,8 @@ export async function passwordProblem(visit: Visit, password: string): Promise<P
   const { accounts, settings, submission } = visit.rooms
   const { verifyPassword } = settings
   const user = password && verifyPassword ? await submission.user(visit.req) : null
-  if (!user || !verifyPassword) return { code: 'password_required' }
+  if (!verifyPassword) return { code: 'password_required', about: 'login' }
+  if (!user) return { code: 'password_required' }
   const right = await accounts.checkPassword(
     visit.account.id,
     async () => (await verifyPassword(user, password, visit.req)) === true,

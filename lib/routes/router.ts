@@ -48,16 +48,20 @@ export function createRouter(rooms: Rooms, assets: RequestHandler): Router {
   return router
 }
 
-/** The order of checks: session, forgery, shape, and then what the route's rule says. */
+/**
+ * The order of checks: session, forgery, shape, and then what the route's rule says. The body is read before all
+ * of them, since whoever holds it back must not be judged by what was true when the request began.
+ */
 async function serve(rooms: Rooms, route: Route, req: Request, res: Response): Promise<void> {
   const state = mounted(req)
+  const problem = route.method === 'post' ? await readBody(req, res, state) : null
   const admitted = await admit(rooms, route, req, res, state)
   if (!admitted) return
   if (route.method === 'post') {
-    const problem = await readBody(req, res)
     const unread = problem === 'too_large' && req.headers['x-csrf-token'] === undefined
-    if (!unread && !(await isGenuine(rooms, req, res)))
+    if (!unread && !(await isGenuine(rooms, req, res))) {
       return rooms.answers.problem(req, res, { code: 'csrf' }, {}, state.base)
+    }
     if (problem) return rooms.answers.problem(req, res, { code: problem }, {}, state.base)
   }
   await route.handle(new Visit(rooms, req, res, state, admitted.status))
@@ -65,7 +69,10 @@ async function serve(rooms: Rooms, route: Route, req: Request, res: Response): P
 
 /** The request was made by a page of ours, or by a program that has read one. */
 async function isGenuine({ settings }: Rooms, req: Request, res: Response): Promise<boolean> {
-  if (settings.csrf) return !settings.csrf.verify || (await settings.csrf.verify(req, res)) === true
+  if (settings.csrf) {
+    const { verify } = settings.csrf
+    return verify === 'before' || (await verify(req, res)) === true
+  }
   const { csrf } = sessionOf(req).secondFactor as Marker
   const body = req.body as Record<string, unknown> | undefined
   const token = req.headers['x-csrf-token'] ?? (body && Object.hasOwn(body, '_csrf') ? body._csrf : undefined)

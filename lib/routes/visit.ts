@@ -79,6 +79,11 @@ export class Visit {
     return returnTo
   }
 
+  /** The host has answered by itself, in `onVerified`. */
+  get answered(): boolean {
+    return this.res.headersSent
+  }
+
   /** The account has changed under this session: settled anew, it is led to where it can go on. */
   async sessionIsOver(): Promise<void> {
     const { rooms, req, res, state } = this

@@ -26,9 +26,7 @@ export class AccountViews {
   remembered(accountId: string, epoch: number): AccountView | null {
     const known = this.#views.get(accountId)
     if (!known?.view || known.view.epoch < epoch) return null
-    const age = this.#now() - known.readAt
-    // A clock that was set back must not keep a view alive.
-    return age >= 0 && age < this.#revalidateAfter ? known.view : null
+    return this.#lasts(known.readAt) ? known.view : null
   }
 
   /** Asks the store. @throws UnavailableError */
@@ -53,11 +51,20 @@ export class AccountViews {
     this.#put(accountId, null, this.#now())
   }
 
-  /** Of two answers the one that was asked for later counts: a slow read never covers a newer write. */
+  /**
+   * Of two answers the one of the higher epoch is the newer, however long each was under way. Only `forget` makes
+   * an epoch fall: in another process that shows when what is known here has had its time.
+   */
   #remember(accountId: string, view: AccountView, readAt: number): void {
     const known = this.#views.get(accountId)
-    const newer = known && (known.readAt > readAt || (known.readAt === readAt && isNewer(known.view, view)))
-    if (!newer) this.#put(accountId, view, readAt)
+    if (!known || !isNewer(known, view, readAt) || !this.#lasts(known.readAt))
+      this.#put(accountId, view, readAt)
+  }
+
+  #lasts(readAt: number): boolean {
+    const age = this.#now() - readAt
+    // A clock that was set back must not keep a view alive.
+    return age >= 0 && age < this.#revalidateAfter
   }
 
   #put(accountId: string, view: AccountView | null, readAt: number): void {
@@ -67,6 +74,11 @@ export class AccountViews {
   }
 }
 
-function isNewer(known: AccountView | null, view: AccountView): boolean {
-  return known === null || known.epoch > view.epoch
+function isNewer(
+  known: { view: AccountView | null; readAt: number },
+  view: AccountView,
+  readAt: number,
+): boolean {
+  if (known.view === null) return known.readAt >= readAt
+  return known.view.epoch > view.epoch || (known.view.epoch === view.epoch && known.readAt > readAt)
 }

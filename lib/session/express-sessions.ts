@@ -11,6 +11,16 @@ export function save(req: Request): Promise<void> {
   return new Promise((resolve, reject) => req.session.save((error) => (error ? reject(error) : resolve())))
 }
 
+/** Whether the session store still has this session, in the same state. */
+export function isStored(req: Request): Promise<boolean> {
+  const marker = JSON.stringify(sessionOf(req).secondFactor)
+  return new Promise((resolve, reject) =>
+    req.sessionStore.get(req.sessionID, (error: unknown, stored) =>
+      error ? reject(error) : resolve(JSON.stringify(stored?.secondFactor) === marker),
+    ),
+  )
+}
+
 /** A new session id. What the session held survives, its cookie's settings too, but for our marker. */
 export async function regenerateKeeping(req: Request): Promise<void> {
   const old = sessionOf(req)

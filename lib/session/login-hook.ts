@@ -5,7 +5,7 @@ import type { Answers } from '../pages/answers'
 import { isProgram } from '../pages/callers'
 import type { AccountViews } from './account-views'
 import type { Admission } from './admission'
-import { sessionOf, shapeNextSession } from './express-sessions'
+import { save, sessionOf, shapeNextSession } from './express-sessions'
 import { type AccountView, heldGoesOn, judgeLogin } from './judge'
 import { type HeldMarker, isHeld, type Marker, newCsrfSecret } from './marker'
 import { passportUser, setUser } from './passport-session'
@@ -149,6 +149,11 @@ export class LoginHook {
         delete session.returnTo
       })
       await write()
+    } else if (knownStateOf(req).isLoginForm(req)) {
+      // The password was given once more: the half login lasts from now on.
+      present.heldAt = now
+      present.loginAt = now
+      await save(req)
     }
     if (!isHeld(sessionOf(req).secondFactor) || passportUser(req) !== undefined) throw unknownPassport()
     setUser(req, undefined)

@@ -38,6 +38,8 @@ export interface Site {
   path: string
   /** The host's own challenge page, or null. */
   challengeUrl: string | null
+  /** The host's login page. */
+  loginPath: string
   /** The host's pages that people with half a login are not led away from. */
   exemptPaths: ReadonlySet<string>
   /** Those at which something may log in at every request, and half a login goes on: never a login form's. */
@@ -76,6 +78,11 @@ export class RequestState implements RequestFactor {
   /** Somebody with half a login may look at this page. */
   isExempt(req: Request): boolean {
     return this.isOwn(req) || this.site.exemptPaths.has(pathOf(req))
+  }
+
+  /** The login page's own form was sent. */
+  isLoginForm(req: Request): boolean {
+    return req.method === 'POST' && pathOf(req) === this.site.loginPath
   }
 
   get challengeUrl(): string {

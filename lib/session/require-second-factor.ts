@@ -1,5 +1,6 @@
 import type { Request, RequestHandler } from 'express'
 import { type Duration, milliseconds } from '../duration'
+import { ConfigurationError } from '../errors'
 import type { Settings } from '../options'
 import type { Answers } from '../pages/answers'
 import { isWithin } from './age'
@@ -15,13 +16,17 @@ export interface RequirementOptions {
 /**
  * Makes the gate of a route: only requests with a proven second factor pass.
  *
- * @throws ConfigurationError `SF_DURATION`
+ * @throws ConfigurationError `SF_DURATION`, `SF_REQUIREMENT`
  */
 export function createGate(
   settings: Settings,
   answers: Answers,
   options: RequirementOptions = {},
 ): RequestHandler {
+  for (const name of typeof options === 'object' && options !== null ? Object.keys(options) : ['it']) {
+    if (name === 'maxAge') continue
+    throw new ConfigurationError('SF_REQUIREMENT', "requireSecondFactor() takes nothing, or { maxAge: '5m' }")
+  }
   const maxAge = options.maxAge === undefined ? null : milliseconds(options.maxAge, 'maxAge')
 
   return function requireSecondFactor(req, res, next) {
