@@ -63,6 +63,13 @@ describe("the host's catalogues", () => {
   })
 })
 
+test('what no language is called is passed over, and only so many wishes are heard', () => {
+  const long = `de-x-${'a-'.repeat(4000)}a`
+  expect(of([long, 'en'], { locales: folderOf(german) }).tag).toBe('en')
+  expect(of([...Array(20).fill('xx'), 'de'], { locales: folderOf(german) }).tag).toBe('en')
+  expect(of([...Array(19).fill('xx'), 'de'], { locales: folderOf(german) }).tag).toBe('de')
+})
+
 describe('dates and numbers', () => {
   const may = new Date('2025-05-03T14:05:00Z')
   test('in the form of the reader', () => {

@@ -97,6 +97,27 @@ describe('a slow read never covers a newer write', () => {
     expect(views.remembered('a', 0)).toMatchObject(on)
   })
 
+  test('nor is a write covered by a read of before it that was asked later than the write was begun', async () => {
+    const { views, clock, asked } = world()
+    const begun = clock.now()
+    clock.forward(1)
+    const reading = views.read('a')
+    asked[0]?.(off)
+    await reading
+    views.note('a', on, begun)
+    expect(views.remembered('a', 0)).toMatchObject(on)
+  })
+
+  test('while an account that another process has forgotten shows when what is known has had its time', async () => {
+    const { views, clock, asked } = world()
+    views.note('a', on, clock.now())
+    clock.forward(60)
+    const reading = views.read('a')
+    asked[0]?.({ epoch: 0, enabled: false })
+    await reading
+    expect(views.remembered('a', 0)).toMatchObject({ epoch: 0, enabled: false })
+  })
+
   test('nor what was forgotten while it was under way', async () => {
     const { views, asked } = world()
     const reading = views.read('a')
