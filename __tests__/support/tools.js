@@ -2,7 +2,7 @@ const { spawnSync } = require('node:child_process')
 
 /** Programs that some tests run: where they are, and the Debian package that brings them. */
 const tools = {
-  chromium: tool('chromium', ['chromium', 'chromium-browser', 'google-chrome']),
+  chromium: tool('chromium fonts-dejavu-core', ['chromium', 'chromium-browser', 'google-chrome']),
   oathtool: tool('oathtool', ['oathtool']),
   zbarimg: tool('zbar-tools', ['zbarimg']),
 }
