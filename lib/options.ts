@@ -48,7 +48,8 @@ export interface SecondFactorOptions<User = Express.User> {
   loginUrl?: string
   /**
    * Where the host signs people out. Half a login may post there, even where something logs in at every request
-   * (default `/logout`); set it if people sign out by following a link, and half a login may do that too.
+   * (default `/logout`); set it if people sign out by following a link, and half a login may do that too. Nothing
+   * may log in with a password at this path.
    */
   logoutUrl?: string
   /** The host's own page for entering a code, where it has one. Default: the router's. */
@@ -59,7 +60,7 @@ export interface SecondFactorOptions<User = Express.User> {
   support?: Support
   /**
    * Checks the password again when two-factor authentication is enabled more than ten minutes after the login.
-   * Only `true` is right. Wrong ones are counted for the account and lock like wrong codes.
+   * Only `true` is right. Wrong ones, and errors, are counted for the account and lock like wrong codes.
    */
   verifyPassword?(user: User, password: string, req: Request): boolean | Promise<boolean>
   /**

@@ -15,7 +15,7 @@ import { Admission } from './session/admission'
 import { CodeSubmission } from './session/code-submission'
 import { Enrolments } from './session/enrolments'
 import { LoginHook } from './session/login-hook'
-import { type Site, stateOf } from './session/request-factor'
+import { plainPath, type Site, stateOf } from './session/request-factor'
 import { createGate, type RequirementOptions } from './session/require-second-factor'
 import { createSession } from './session/session'
 import { Settler } from './session/settle'
@@ -136,7 +136,9 @@ function openPaths({ loginUrl, logoutUrl, challengeUrl }: Settings): Set<string>
 }
 
 function pathsOf(...urls: (string | null | undefined)[]): Set<string> {
-  return new Set(urls.filter((url) => typeof url === 'string').map((url) => url.split(/[?#]/)[0] as string))
+  return new Set(
+    urls.filter((url) => typeof url === 'string').map((url) => plainPath(url.split(/[?#]/)[0] as string)),
+  )
 }
 
 /** A help page of the host's own, linked from the challenge. */

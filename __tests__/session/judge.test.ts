@@ -5,7 +5,7 @@ import type { HeldMarker, Marker } from '../../lib/session/marker'
 
 const MINUTE = 60_000
 const common = { accountId: 'alice', epoch: 3, loginAt: 1000, csrf: 'x' }
-const held = { ...common, user: 'alice', name: 'Alice', heldAt: 1000 }
+const held = { ...common, user: 'alice', passportKey: 'passport', name: 'Alice', heldAt: 1000 }
 const unenrolled: Marker = { ...common, state: 'unenrolled' }
 const verified: Marker = { ...common, state: 'verified', method: 'totp', verifiedAt: 1000 }
 const pending: HeldMarker = { ...held, state: 'pending' }

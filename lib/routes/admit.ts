@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express'
 import type { AccountStatus } from '../account/accounts'
+import { isOwner } from '../session/owner'
 import type { RequestState } from '../session/request-factor'
 import { isFresh } from '../session/require-second-factor'
 import { turnAway } from '../session/turn-away'
@@ -17,6 +18,7 @@ export async function admit(
   res: Response,
   state: RequestState,
 ): Promise<{ status: AccountStatus | null } | null> {
+  if (!isOwner(rooms.settings, req, state)) state.become('anonymous', null)
   let status: AccountStatus | null = null
   if (route.reads && state.account) {
     status = await rooms.views.read(state.account.id)

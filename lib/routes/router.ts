@@ -3,7 +3,7 @@ import { ConfigurationError, UnavailableError } from '../errors'
 import { isToken } from '../pages/csrf'
 import { sessionOf } from '../session/express-sessions'
 import type { Marker } from '../session/marker'
-import { knownStateOf, type RequestState } from '../session/request-factor'
+import { knownStateOf, plainPath, type RequestState } from '../session/request-factor'
 import { admit } from './admit'
 import { backupCodesRoutes } from './backup-codes'
 import { readBody } from './body'
@@ -13,6 +13,7 @@ import { enableRoutes } from './enable'
 import type { Rooms } from './rooms'
 import type { Route } from './route'
 import { settingsRoutes } from './settings'
+import { leaveIfSignedOut } from './signed-out'
 import { Visit } from './visit'
 
 /** Every page and every JSON answer of the plugin. */
@@ -24,12 +25,13 @@ export const routes: readonly Route[] = [
   ...backupCodesRoutes,
 ]
 
-const paths = new Set(routes.map(({ path }) => path))
+const served = new Set(routes.map(({ method, path }) => `${method} ${path}`))
 
-/** Whether the router serves a path, as Express would find: in any case, with or without a slash at the end. */
-export function isRoute(path: string): boolean {
-  const plain = path.toLowerCase().replace(/\/$/, '') || '/'
-  return paths.has(plain) || plain.startsWith('/assets/')
+/** Whether the router serves a path by this method, as Express would find it. */
+export function isRoute(method: string, path: string): boolean {
+  const plain = plainPath(path)
+  const verb = method === 'HEAD' ? 'get' : method.toLowerCase()
+  return served.has(`${verb} ${plain}`) || (verb === 'get' && plain.startsWith('/assets/'))
 }
 
 export function createRouter(rooms: Rooms, assets: RequestHandler): Router {
@@ -54,7 +56,8 @@ export function createRouter(rooms: Rooms, assets: RequestHandler): Router {
  */
 async function serve(rooms: Rooms, route: Route, req: Request, res: Response): Promise<void> {
   const state = mounted(req)
-  const problem = route.method === 'post' ? await readBody(req, res, state) : null
+  const problem = route.method === 'post' ? await readBody(req, res) : null
+  if (route.method === 'post') await leaveIfSignedOut(req, state)
   const admitted = await admit(rooms, route, req, res, state)
   if (!admitted) return
   if (route.method === 'post') {

@@ -1,9 +1,10 @@
 import type { Request } from 'express'
+import { ConfigurationError } from '../errors'
 import type { Settings } from '../options'
 import type { AccountViews } from './account-views'
 import { regenerateKeeping, save, sessionOf } from './express-sessions'
 import { isHeld, type Marker, newCsrfSecret } from './marker'
-import { passportUser, putPassportUser } from './passport-session'
+import { passportKey, passportUser, putPassportUser } from './passport-session'
 import type { Proof } from './proof'
 import { type RequestState, type SessionAccount, stateOf } from './request-factor'
 
@@ -27,6 +28,7 @@ export class Admission {
       : ((stateOf(req) as RequestState).account as SessionAccount).name
     const returnTo = marker.returnTo ?? null
 
+    if (isHeld(marker) && marker.passportKey !== passportKey(req)) throw otherPassport()
     await regenerateKeeping(req)
     putPassportUser(req, user)
     sessionOf(req).secondFactor = {
@@ -47,12 +49,20 @@ export class Admission {
 
   /** The acting session goes on after its account's second factor was turned off. */
   async stayWithoutFactor(req: Request, accountId: string, epoch: number, askedAt: number): Promise<void> {
-    const session = sessionOf(req)
-    const { loginAt, csrf } = session.secondFactor ?? { loginAt: 0, csrf: newCsrfSecret() }
-    session.secondFactor = { state: 'unenrolled', accountId, epoch, loginAt, csrf }
+    const { loginAt, csrf } = sessionOf(req).secondFactor ?? { loginAt: 0, csrf: newCsrfSecret() }
+    // A new id: what another request of this session writes meanwhile does not undo it.
+    await regenerateKeeping(req)
+    sessionOf(req).secondFactor = { state: 'unenrolled', accountId, epoch, loginAt, csrf }
     await save(req)
     this.views.note(accountId, { epoch, enabled: false }, askedAt)
     const state = stateOf(req)
     state?.become('unenrolled', state.account)
   }
+}
+
+function otherPassport(): ConfigurationError {
+  return new ConfigurationError(
+    'SF_PASSPORT',
+    'The login was begun by another Passport than the one mounted last',
+  )
 }

@@ -1,4 +1,5 @@
 import type { Request } from 'express'
+import { UnavailableError } from '../errors'
 import type { AppSession } from './marker'
 
 /** The session of a request, as express-session made it. */
@@ -11,13 +12,23 @@ export function save(req: Request): Promise<void> {
   return new Promise((resolve, reject) => req.session.save((error) => (error ? reject(error) : resolve())))
 }
 
-/** Whether the session store still has this session, in the same state. */
+/**
+ * Whether the session store still has this session, admitted to the same.
+ *
+ * @throws UnavailableError when it does not answer
+ */
 export function isStored(req: Request): Promise<boolean> {
-  const marker = JSON.stringify(sessionOf(req).secondFactor)
+  const { secondFactor: present } = sessionOf(req)
   return new Promise((resolve, reject) =>
-    req.sessionStore.get(req.sessionID, (error: unknown, stored) =>
-      error ? reject(error) : resolve(JSON.stringify(stored?.secondFactor) === marker),
-    ),
+    req.sessionStore.get(req.sessionID, (cause: unknown, stored) => {
+      if (cause) return reject(new UnavailableError('The session store does not answer', { cause }))
+      const there = stored?.secondFactor
+      const same =
+        there?.accountId === present?.accountId &&
+        there?.epoch === present?.epoch &&
+        there?.state === present?.state
+      resolve(Boolean(stored) && same)
+    }),
   )
 }
 

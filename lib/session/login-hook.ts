@@ -13,6 +13,7 @@ import { takeProof } from './proof'
 import { knownStateOf, type RequestState, type SessionAccount } from './request-factor'
 import { ownPath } from './return-to'
 import { heldMarker, hold, type Settler } from './settle'
+import { dropWithheld } from './withhold'
 
 /** The options of `req.logIn`; `passport.authenticate` hands over its own. */
 interface LoginOptions {
@@ -75,7 +76,7 @@ export class LoginHook {
       const done = typeof second === 'function' ? (second as Done) : third
       // Before Passport copies what the session holds into the next one (keepSessionInfo).
       delete sessionOf(req)?.secondFactor
-      state.withheld = undefined
+      dropWithheld(req)
       state.become('anonymous', null)
       logOut.call(req, options, done)
     }

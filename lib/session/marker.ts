@@ -34,6 +34,8 @@ export interface HeldMarker extends Common {
   state: 'pending' | 'must-enrol'
   /** What Passport serialized. */
   user: unknown
+  /** The key under which this Passport keeps it. */
+  passportKey: string
   /** The account's name for the page. */
   name: string
   /** When the session came to be held, milliseconds since 1970. */

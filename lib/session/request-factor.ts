@@ -44,8 +44,8 @@ export interface Site {
   exemptPaths: ReadonlySet<string>
   /** Those at which something may log in at every request, and half a login goes on: never a login form's. */
   openPaths: ReadonlySet<string>
-  /** Whether the router serves a path below its own. */
-  isRoute(path: string): boolean
+  /** Whether the router serves a path below its own, by this method. */
+  isRoute(method: string, path: string): boolean
 }
 
 /** The same for the rooms of the plugin, with what the host has no use for. Lives as long as its request. */
@@ -54,8 +54,8 @@ export class RequestState implements RequestFactor {
   method: Method | null = null
   verifiedAt: Date | null = null
   account: SessionAccount | null = null
-  /** Passport's user of a session that is not to be seen in this request, put back before it is saved. */
-  withheld: unknown
+  /** When the request was put into its state, in the milliseconds of `performance`. */
+  readonly begunAt = performance.now()
 
   /** @param base where the router is, as the browser sees it */
   constructor(
@@ -67,22 +67,22 @@ export class RequestState implements RequestFactor {
   isOwn(req: Request): boolean {
     const path = pathOf(req)
     const below = path.toLowerCase().startsWith(this.base.toLowerCase()) ? path.slice(this.base.length) : null
-    return below !== null && this.site.isRoute(below)
+    return below !== null && this.site.isRoute(req.method, below)
   }
 
   /** One of our pages, or the host's for entering a code or signing out. */
   isOpen(req: Request): boolean {
-    return this.isOwn(req) || this.site.openPaths.has(pathOf(req))
+    return this.isOwn(req) || this.site.openPaths.has(plainPath(pathOf(req)))
   }
 
   /** Somebody with half a login may look at this page. */
   isExempt(req: Request): boolean {
-    return this.isOwn(req) || this.site.exemptPaths.has(pathOf(req))
+    return this.isOwn(req) || this.site.exemptPaths.has(plainPath(pathOf(req)))
   }
 
   /** The login page's own form was sent. */
   isLoginForm(req: Request): boolean {
-    return req.method === 'POST' && pathOf(req) === this.site.loginPath
+    return req.method === 'POST' && plainPath(pathOf(req)) === this.site.loginPath
   }
 
   get challengeUrl(): string {
@@ -106,6 +106,11 @@ export class RequestState implements RequestFactor {
     this.method = method
     this.verifiedAt = new Date(verifiedAt)
   }
+}
+
+/** A path as Express compares it by default: in any case, with or without a slash at the end. */
+export function plainPath(path: string): string {
+  return path.toLowerCase().replace(/\/$/, '') || '/'
 }
 
 function pathOf(req: Request): string {

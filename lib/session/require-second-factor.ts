@@ -1,10 +1,10 @@
-import type { Request, RequestHandler } from 'express'
+import type { RequestHandler } from 'express'
 import { type Duration, milliseconds } from '../duration'
 import { ConfigurationError } from '../errors'
 import type { Settings } from '../options'
 import type { Answers } from '../pages/answers'
 import { isWithin } from './age'
-import { userOf } from './passport-session'
+import { isOwner } from './owner'
 import { knownStateOf, type RequestState } from './request-factor'
 import { turnAway } from './turn-away'
 
@@ -32,8 +32,7 @@ export function createGate(
   return function requireSecondFactor(req, res, next) {
     try {
       const state = knownStateOf(req)
-      // A user of this request alone (a token, a login without session) has not proven what the session has.
-      if (state.account && !isAnonymous(state) && !isUserOf(req, state)) state.become('anonymous', null)
+      if (!isOwner(settings, req, state)) state.become('anonymous', null)
       if (state.state === 'verified' && (maxAge === null || isFresh(state, maxAge, settings.now())))
         return next()
       turnAway(settings, answers, req, res, state, settings.returnTo).catch(next)
@@ -41,18 +40,9 @@ export function createGate(
       next(error)
     }
   }
-
-  function isUserOf(req: Request, state: RequestState): boolean {
-    const user = userOf(req)
-    return user !== undefined && user !== null && settings.account(user).id === state.account?.id
-  }
 }
 
 /** Whether the second factor was proven at most `maxAge` milliseconds ago. */
 export function isFresh({ verifiedAt }: RequestState, maxAge: number, now: number): boolean {
   return verifiedAt !== null && isWithin(verifiedAt.getTime(), maxAge, now)
-}
-
-function isAnonymous({ state }: RequestState): boolean {
-  return state !== 'verified' && state !== 'unenrolled'
 }

@@ -2,18 +2,19 @@ import type { Request } from 'express'
 import { UnavailableError } from '../errors'
 import type { Settings } from '../options'
 import type { AccountViews } from './account-views'
-import { beforeSave, save, sessionOf } from './express-sessions'
+import { save, sessionOf } from './express-sessions'
 import { type AccountView, heldGoesOn, judgeLogin } from './judge'
 import { type AppSession, type HeldMarker, isHeld, newCsrfSecret, type VerifiedMarker } from './marker'
 import {
   hasPassportUser,
+  passportKey,
   passportUser,
-  putPassportUser,
   removePassportUser,
   setUser,
   userOf,
 } from './passport-session'
 import { type RequestState, type SessionAccount, stateOf } from './request-factor'
+import { withhold } from './withhold'
 
 /** Brings a request, its session and what Passport says into one of the session states. */
 export class Settler {
@@ -98,7 +99,7 @@ export class Settler {
       }
     } catch (error) {
       // Nothing is known of the account, so for this request nobody is logged in. What is stored stays as it is.
-      withhold(req, state)
+      withhold(req)
       setUser(req, undefined)
       state.become('unavailable', null)
       if (!(error instanceof UnavailableError)) throw error
@@ -124,28 +125,23 @@ export class Settler {
   }
 }
 
+type HalfMarker = Omit<HeldMarker, 'user' | 'passportKey'>
+
 /** The marker of half a login, but for Passport's user. */
 export function heldMarker(
   half: Pick<HeldMarker, 'state' | 'epoch' | 'loginAt' | 'heldAt'> & { account: SessionAccount },
-): Omit<HeldMarker, 'user'> {
+): HalfMarker {
   const { account, ...rest } = half
   return { ...rest, accountId: account.id, name: account.name, csrf: newCsrfSecret() }
 }
 
 /** Moves Passport's user out of everybody's sight. */
-export function hold(req: Request, session: AppSession, marker: Omit<HeldMarker, 'user'>): void {
+export function hold(req: Request, session: AppSession, marker: HalfMarker): void {
   const user = passportUser(req, session)
+  // Passport did not get as far as serializing the user: then there is no login to hold.
+  if (user === undefined) return
   removePassportUser(req, session)
-  session.secondFactor = { ...marker, user }
-}
-
-/** Passport's user leaves the session for this request: who asks Passport once more sees nobody either. */
-function withhold(req: Request, state: RequestState): void {
-  state.withheld = passportUser(req)
-  removePassportUser(req)
-  beforeSave(req, () => {
-    if (state.withheld !== undefined) putPassportUser(req, state.withheld)
-  })
+  session.secondFactor = { ...marker, user, passportKey: passportKey(req) }
 }
 
 function isLoggedIn(req: Request): boolean {
