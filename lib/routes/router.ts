@@ -25,13 +25,12 @@ export const routes: readonly Route[] = [
   ...backupCodesRoutes,
 ]
 
-const served = new Set(routes.map(({ method, path }) => `${method} ${path}`))
-
-/** Whether the router serves a path by this method, as Express would find it. */
-export function isRoute(method: string, path: string): boolean {
+/** Whether the router serves a path, by any method or by this one, as Express would find it. */
+export function isRoute(path: string, method?: string): boolean {
   const plain = plainPath(path)
-  const verb = method === 'HEAD' ? 'get' : method.toLowerCase()
-  return served.has(`${verb} ${plain}`) || (verb === 'get' && plain.startsWith('/assets/'))
+  const verb = method === 'HEAD' ? 'get' : method?.toLowerCase()
+  if (plain.startsWith('/assets/')) return verb === undefined || verb === 'get'
+  return routes.some((route) => route.path === plain && (verb === undefined || route.method === verb))
 }
 
 export function createRouter(rooms: Rooms, assets: RequestHandler): Router {

@@ -44,8 +44,8 @@ export interface Site {
   exemptPaths: ReadonlySet<string>
   /** Those at which something may log in at every request, and half a login goes on: never a login form's. */
   openPaths: ReadonlySet<string>
-  /** Whether the router serves a path below its own, by this method. */
-  isRoute(method: string, path: string): boolean
+  /** Whether the router serves a path below its own, by any method or by this one. */
+  isRoute(path: string, method?: string): boolean
 }
 
 /** The same for the rooms of the plugin, with what the host has no use for. Lives as long as its request. */
@@ -63,21 +63,21 @@ export class RequestState implements RequestFactor {
     private readonly site: Site,
   ) {}
 
-  /** The request is for a page of the plugin, and not for one of the host's beside it. */
-  isOwn(req: Request): boolean {
+  /** The path is one of the plugin's, and not one of the host's beside it. */
+  #isOwn(req: Request, method?: string): boolean {
     const path = pathOf(req)
     const below = path.toLowerCase().startsWith(this.base.toLowerCase()) ? path.slice(this.base.length) : null
-    return below !== null && this.site.isRoute(req.method, below)
+    return below !== null && this.site.isRoute(below, method)
   }
 
-  /** One of our pages, or the host's for entering a code or signing out. */
+  /** The router serves this very request, or the host's page for entering a code or signing out does. */
   isOpen(req: Request): boolean {
-    return this.isOwn(req) || this.site.openPaths.has(plainPath(pathOf(req)))
+    return this.#isOwn(req, req.method) || this.site.openPaths.has(plainPath(pathOf(req)))
   }
 
   /** Somebody with half a login may look at this page. */
   isExempt(req: Request): boolean {
-    return this.isOwn(req) || this.site.exemptPaths.has(plainPath(pathOf(req)))
+    return this.#isOwn(req) || this.site.exemptPaths.has(plainPath(pathOf(req)))
   }
 
   /** The login page's own form was sent. */
