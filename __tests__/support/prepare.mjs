@@ -4,7 +4,7 @@ import { tools } from './tools.js'
 
 const missing = Object.values(tools).filter((tool) => !tool.path())
 if (missing.length > 0) {
-  const packages = missing.map((tool) => tool.debian)
+  const packages = [...new Set(missing.map((tool) => tool.debian))]
   const command = `apt-get update && apt-get install -y --no-install-recommends ${packages.join(' ')}`
   if (process.getuid?.() === 0 && has('apt-get')) {
     console.log(`Installing ${packages.join(', ')} for the tests`)

@@ -1,10 +1,16 @@
 const { spawnSync } = require('node:child_process')
+const { existsSync, readdirSync } = require('node:fs')
 
 /** Programs that some tests run: where they are, and the Debian package that brings them. */
 const tools = {
   chromium: tool('chromium fonts-dejavu-core', ['chromium', 'chromium-browser', 'google-chrome']),
   oathtool: tool('oathtool', ['oathtool']),
   zbarimg: tool('zbar-tools', ['zbarimg']),
+  redis: tool('redis-server', ['redis-server']),
+  redisCli: tool('redis-tools', ['redis-cli']),
+  postgres: tool('postgresql', ['postgres', ...debianPostgres()]),
+  mariadb: tool('mariadb-server', ['mariadbd', '/usr/sbin/mariadbd', 'mysqld']),
+  mariadbInstall: tool('mariadb-server', ['mariadb-install-db', 'mysql_install_db']),
 }
 
 function tool(debian, names) {
@@ -19,6 +25,13 @@ function tool(debian, names) {
       return null
     },
   }
+}
+
+/** Debian keeps the server of each version in a folder of its own, outside the PATH. */
+function debianPostgres() {
+  const folder = '/usr/lib/postgresql'
+  const versions = existsSync(folder) ? readdirSync(folder).sort((a, b) => Number(b) - Number(a)) : []
+  return versions.map((version) => `${folder}/${version}/bin/postgres`)
 }
 
 /**

@@ -28,4 +28,14 @@ export interface SecondFactorStore {
   list?(after: string | null, limit: number): Promise<{ accountId: string; record: StoredRecord }[]>
   /** Erases the row of an account. No row is no error. */
   delete?(accountId: string): Promise<void>
+  /** Asked once at the start, and by `express-second-factor doctor`. */
+  inspect?(): Promise<StoreReport>
+}
+
+/** What a store can tell of itself to those who run it. */
+export interface StoreReport {
+  /** The store's own clock, milliseconds since 1970; null: it has none of its own. */
+  clock: number | null
+  /** What would lose second factors as the store is set up, and what to do: a sentence or two each. */
+  warnings: string[]
 }
