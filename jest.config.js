@@ -7,5 +7,8 @@ module.exports = {
   testMatch: ['**/*.test.ts'],
   transform: { '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } } }] },
   reporters: ['default', '<rootDir>/__tests__/support/closing-line.js'],
-  moduleNameMapper: { '^express-second-factor$': '<rootDir>/lib/index.ts' },
+  moduleNameMapper: {
+    '^express-second-factor$': '<rootDir>/lib/index.ts',
+    '^express-second-factor/store-conformance$': '<rootDir>/lib/stores/conformance/index.ts',
+  },
 }

@@ -1,24 +1,24 @@
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
 import ejs from 'ejs'
 import defaultExpress, { type Express } from 'express'
 import {
   createSecondFactor,
   MemoryStore,
+  RedisStore,
   type SecondFactorOptions,
   type SecondFactorStore,
   SqlStore,
 } from 'express-second-factor'
 import type { Store } from 'express-session'
-import Database from 'libsql'
 import { Passport } from 'passport'
 import type { Config } from './config'
 import { csrfTokens } from './csrf'
+import { type Db, openDatabase } from './database'
 import { notFound, showError } from './errors'
 import { folder } from './files'
 import { onlyPaths, securityHeaders } from './headers'
 import { loginRoutes, setUpPassport } from './login'
 import { pageRoutes } from './pages'
+import { connectRedis } from './redis'
 import { createSessions } from './sessions'
 import { transferRoutes } from './transfer'
 import { Transfers } from './transfers'
@@ -35,20 +35,20 @@ export interface AppConfig extends Config {
 }
 
 /** The whole app, not yet listening. */
-export async function createApp(config: AppConfig): Promise<{ app: Express; close(): void }> {
+export async function createApp(config: AppConfig): Promise<{ app: Express; close(): Promise<void> }> {
   const express = config.express ?? defaultExpress
-  mkdirSync(config.dataDir, { recursive: true })
-  // WAL and a timeout: several processes may share the file.
-  const db = new Database(join(config.dataDir, 'quayside.db'), { timeout: 5000 })
+  const db = openDatabase(config)
   const users = await Users.open(db)
-  const transfers = new Transfers(db)
+  const transfers = await Transfers.open(db)
   const passport = new Passport()
   setUpPassport(passport, users)
-  const sessions = createSessions({
+  const sessions = await createSessions({
     secret: config.sessionSecret,
     redisUrl: config.redisUrl,
     store: config.sessionStore,
   })
+
+  const factors = await openFactors(config, db)
 
   const app = express()
   app.disable('x-powered-by')
@@ -57,6 +57,12 @@ export async function createApp(config: AppConfig): Promise<{ app: Express; clos
   app.engine('ejs', ejs.renderFile as Parameters<typeof app.engine>[1])
   app.set('view engine', 'ejs')
   app.set('views', folder('views'))
+  if (config.processName !== null) {
+    app.use((_req, res, next) => {
+      res.set('X-Process', config.processName as string)
+      next()
+    })
+  }
   app.use(express.static(folder('public')))
   app.use(securityHeaders)
 
@@ -65,7 +71,7 @@ export async function createApp(config: AppConfig): Promise<{ app: Express; clos
     issuer: 'Quayside Savings',
     account: (user) => ({ id: user.id, name: user.email }),
     keys: config.secondFactorKeys,
-    store: config.store ?? (config.secondFactorStore === 'memory' ? new MemoryStore() : new SqlStore(db)),
+    store: factors.store,
     // ... and what only some apps need.
     passport,
     returnTo: '/account',
@@ -101,9 +107,20 @@ export async function createApp(config: AppConfig): Promise<{ app: Express; clos
 
   return {
     app,
-    close() {
+    async close() {
       sessions.close()
-      db.close()
+      factors.close()
+      await db.destroy()
     },
   }
+}
+
+/** Where second factors are kept: with everything else, unless the configuration says otherwise. */
+async function openFactors(config: AppConfig, db: Db): Promise<{ store: SecondFactorStore; close(): void }> {
+  const kept = (store: SecondFactorStore) => ({ store, close() {} })
+  if (config.store) return kept(config.store)
+  if (config.secondFactorStore === 'memory') return kept(new MemoryStore())
+  if (config.secondFactorStore === 'sql') return kept(new SqlStore(db))
+  const client = await connectRedis(config.redisUrl as string)
+  return { store: new RedisStore(client), close: () => client.disconnect() }
 }

@@ -10,18 +10,22 @@ export interface Config {
   sessionSecret: string
   /** The keys of the second factor records, the newest first. */
   secondFactorKeys: string[]
-  secondFactorStore: 'sql' | 'memory'
+  secondFactorStore: 'sql' | 'redis' | 'memory'
+  /** PostgreSQL or MySQL; null: SQLite in the data folder. */
+  databaseUrl: string | null
   /** Sessions are in Redis, or in this process. */
   redisUrl: string | null
   /** Milliseconds; null leaves it to the plugin. */
   revalidateAfter: number | null
   /** Express's "trust proxy"; null where no proxy stands in front. */
   trustProxy: string | number | boolean | null
+  /** Which of several processes at one port this is; null: there is one. */
+  processName: string | null
 }
 
 /** Reads the environment; secrets that it does not give are made once and kept in the data folder. */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
-  if (env.DATABASE_URL) throw new Error('DATABASE_URL is not supported yet: leave it unset to use SQLite')
+  const secondFactorStore = storeName(env.SECOND_FACTOR_STORE || 'sql')
   const dataDir = resolve(env.DATA_DIR || 'data')
   return {
     port: integer('PORT', env.PORT || '3000', 65535),
@@ -30,12 +34,16 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     secondFactorKeys: (env.SECOND_FACTOR_KEY || keptSecret(dataDir, 'second-factor-key'))
       .split(',')
       .map((key) => key.trim()),
-    secondFactorStore: storeName(env.SECOND_FACTOR_STORE || 'sql'),
-    redisUrl: env.REDIS_URL || null,
+    secondFactorStore,
+    databaseUrl: url('DATABASE_URL', env.DATABASE_URL, ['postgres', 'postgresql', 'mysql', 'mariadb']),
+    redisUrl:
+      url('REDIS_URL', env.REDIS_URL, ['redis', 'rediss', 'redis-cluster']) ??
+      (secondFactorStore === 'redis' ? 'redis://127.0.0.1:6379' : null),
     revalidateAfter: env.REVALIDATE_AFTER
       ? integer('REVALIDATE_AFTER', env.REVALIDATE_AFTER, 86400) * 1000
       : null,
     trustProxy: env.TRUST_PROXY ? trustProxy(env.TRUST_PROXY) : null,
+    processName: env.PROCESS_NAME || null,
   }
 }
 
@@ -56,10 +64,16 @@ function keptSecret(dataDir: string, name: string): string {
   return readFileSync(file, 'utf8').trim()
 }
 
-function storeName(value: string): 'sql' | 'memory' {
-  if (value === 'sql' || value === 'memory') return value
-  if (value === 'redis') throw new Error('SECOND_FACTOR_STORE=redis is not supported yet: use sql or memory')
-  throw new Error(`SECOND_FACTOR_STORE is sql or memory, not ${value}`)
+function storeName(value: string): 'sql' | 'redis' | 'memory' {
+  if (value === 'sql' || value === 'redis' || value === 'memory') return value
+  throw new Error(`SECOND_FACTOR_STORE is sql, redis or memory, not ${value}`)
+}
+
+/** An error names the schemes, not the value, which may hold a password. */
+function url(name: string, value: string | undefined, schemes: string[]): string | null {
+  if (!value) return null
+  if (schemes.includes(value.split('://')[0] as string)) return value.replace(/^mariadb:/, 'mysql:')
+  throw new Error(`${name} is a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(', ')}`)
 }
 
 function integer(name: string, value: string, max: number): number {

@@ -18,15 +18,20 @@ declare module 'express-session' {
 export function setUpPassport(passport: passport.Authenticator, users: Users): void {
   passport.use(
     new LocalStrategy((username, password, done) => {
-      const known = typeof username === 'string' && typeof password === 'string'
-      const user = known ? users.findByUsername(username) : null
-      users
-        .verifyPassword(user, known ? password : '')
-        .then((right) => done(null, (right && user) || false), done)
+      checkPassword(users, username, password).then((user) => done(null, user ?? false), done)
     }),
   )
   passport.serializeUser((user, done) => done(null, (user as User).id))
-  passport.deserializeUser<unknown>((id, done) => done(null, users.findById(id) || false))
+  passport.deserializeUser<unknown>((id, done) => {
+    users.findById(id).then((user) => done(null, user ?? false), done)
+  })
+}
+
+async function checkPassword(users: Users, username: unknown, password: unknown): Promise<User | null> {
+  const texts = typeof username === 'string' && typeof password === 'string'
+  const user = texts ? await users.findByUsername(username) : null
+  const right = await users.verifyPassword(user, texts ? password : '')
+  return right ? user : null
 }
 
 /** The login and logout forms. */

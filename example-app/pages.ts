@@ -1,6 +1,7 @@
 import type { RequestHandler, Response, Router } from 'express'
 import type { SecondFactor } from 'express-second-factor'
 import { isProgram, sendProblem } from './callers'
+import { caught } from './caught'
 import type { Transfers } from './transfers'
 import type { User } from './users'
 
@@ -11,12 +12,19 @@ export function pageRoutes(router: Router, secondFactor: SecondFactor, transfers
     else res.render('home', { title: 'Home' })
   })
 
-  router.get('/account', requireLogin, (req, res) => {
-    const user = req.user as User
-    const account = { balance: transfers.balanceOf(user.id), transfers: transfers.listOf(user.id) }
-    if (isProgram(req)) res.json({ user: publicUser(user), ...account })
-    else res.render('account', { title: 'Your account', ...account })
-  })
+  router.get(
+    '/account',
+    requireLogin,
+    caught(async (req, res) => {
+      const user = req.user as User
+      const account = {
+        balance: await transfers.balanceOf(user.id),
+        transfers: await transfers.listOf(user.id),
+      }
+      if (isProgram(req)) res.json({ user: publicUser(user), ...account })
+      else res.render('account', { title: 'Your account', ...account })
+    }),
+  )
 
   router.get('/vault', secondFactor.requireSecondFactor(), (req, res) => {
     const documents = ['Deed of Quay Cottage, 1987', 'Marine insurance policy 40-118', 'Letter of wishes']

@@ -7,6 +7,8 @@ async function main(): Promise<void> {
   const { app, close } = await createApp(config)
 
   const server = app.listen(config.port, () => {
+    // Of several, the first speaks for all.
+    if (config.processName && config.processName !== '1') return
     console.log(`
   Quayside Savings, a demonstration of express-second-factor
 
@@ -23,8 +25,7 @@ async function main(): Promise<void> {
 
   const stop = () => {
     server.close(() => {
-      close()
-      process.exit(0)
+      close().finally(() => process.exit(0))
     })
     server.closeAllConnections()
   }

@@ -1,7 +1,7 @@
 import { RedisStore } from 'connect-redis'
 import type { RequestHandler } from 'express'
 import session, { type Store } from 'express-session'
-import { Redis } from 'ioredis'
+import { connectRedis } from './redis'
 
 export interface Sessions {
   middleware: RequestHandler
@@ -16,8 +16,8 @@ export interface SessionsOptions {
 }
 
 /** The sessions: in Redis where there is one, else in this process. */
-export function createSessions({ secret, redisUrl, store }: SessionsOptions): Sessions {
-  const redis = store || !redisUrl ? null : connect(redisUrl)
+export async function createSessions({ secret, redisUrl, store }: SessionsOptions): Promise<Sessions> {
+  const redis = store || !redisUrl ? null : await connectRedis(redisUrl)
   const kept = store ?? (redis ? new RedisStore({ client: redis, prefix: 'quayside:' }) : undefined)
   const handler = session({
     name: 'quayside.sid',
@@ -35,18 +35,4 @@ export function createSessions({ secret, redisUrl, store }: SessionsOptions): Se
       ),
     close: () => redis?.disconnect(),
   }
-}
-
-/** Without these two limits a dead Redis would let every request hang instead of failing. */
-function connect(url: string): Redis {
-  const redis = new Redis(url, { commandTimeout: 2000, maxRetriesPerRequest: 1 })
-  let known = false
-  redis.on('error', (error: Error) => {
-    if (!known) console.error(`Redis does not answer: ${error.message}`)
-    known = true
-  })
-  redis.on('ready', () => {
-    known = false
-  })
-  return redis
 }

@@ -1,6 +1,7 @@
 import type { Response, Router } from 'express'
 import type { SecondFactor } from 'express-second-factor'
 import { isProgram, sendProblem } from './callers'
+import { caught } from './caught'
 import { checkCsrf } from './csrf'
 import type { Transfers } from './transfers'
 import type { User } from './users'
@@ -14,26 +15,37 @@ interface Form {
 export function transferRoutes(router: Router, secondFactor: SecondFactor, transfers: Transfers): Router {
   const fresh = secondFactor.requireSecondFactor({ maxAge: '5m' })
 
-  router.get('/transfer', fresh, (req, res) => {
-    const balance = transfers.balanceOf((req.user as User).id)
-    if (isProgram(req)) res.json({ balance, csrfToken: res.locals.csrfToken() })
-    else showForm(res, balance)
-  })
+  router.get(
+    '/transfer',
+    fresh,
+    caught(async (req, res) => {
+      const balance = await transfers.balanceOf((req.user as User).id)
+      if (isProgram(req)) res.json({ balance, csrfToken: res.locals.csrfToken() })
+      else showForm(res, balance)
+    }),
+  )
 
-  router.post('/transfer', fresh, checkCsrf, (req, res) => {
-    const user = req.user as User
-    const form = { to: typed(req.body?.to), amount: typed(req.body?.amount) }
-    const errors = errorsIn(form)
-    const transfer = Object.keys(errors).length ? null : transfers.make(user.id, form.to, pounds(form.amount))
-    if (!transfer) {
-      errors.amount ??= errors.to ? '' : 'Your balance does not reach for this amount.'
-      const detail = Object.values(errors).join(' ').trim()
-      if (isProgram(req))
+  router.post(
+    '/transfer',
+    fresh,
+    checkCsrf,
+    caught(async (req, res) => {
+      const { id } = req.user as User
+      const form = { to: typed(req.body?.to), amount: typed(req.body?.amount) }
+      const errors = errorsIn(form)
+      const complete = Object.keys(errors).length === 0
+      const made = complete && (await transfers.make(id, form.to, pounds(form.amount)))
+      if (complete && !made) errors.amount = 'Your balance does not reach for this amount.'
+      const balance = await transfers.balanceOf(id)
+      if (made && !isProgram(req)) res.redirect(303, '/account#transfers')
+      else if (made) res.json({ transfer: (await transfers.listOf(id))[0], balance })
+      else if (!isProgram(req)) showForm(res.status(400), balance, form, errors)
+      else {
+        const detail = Object.values(errors).join(' ')
         sendProblem(res, 400, 'invalid_transfer', 'The transfer is not complete', detail, { errors })
-      else showForm(res.status(400), transfers.balanceOf(user.id), form, errors)
-    } else if (isProgram(req)) res.json({ transfer, balance: transfers.balanceOf(user.id) })
-    else res.redirect(303, '/account#transfers')
-  })
+      }
+    }),
+  )
 
   return router
 }

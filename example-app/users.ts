@@ -1,6 +1,6 @@
 import { randomBytes, type ScryptOptions, scrypt, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
-import type { Database } from 'libsql'
+import { type Db, unlessThere } from './database'
 
 /** An account of the example app. */
 export interface User {
@@ -23,66 +23,86 @@ const demoUsers = [
   ['admin', 'Ada', 'Admin', '+44 20 7946 0104'],
 ] as const
 
-const columns = 'id, username, first_name, last_name, email, phone'
+const columns = ['id', 'username', 'first_name', 'last_name', 'email', 'phone'] as const
 
-interface Row {
+export interface UsersTable {
   id: number
   username: string
   first_name: string
   last_name: string
   email: string
   phone: string
-  password?: string
+  /** Salt and scrypt hash. */
+  password: string
 }
 
 /** The accounts, in one table. */
 export class Users {
-  private constructor(private readonly db: Database) {}
+  private constructor(private readonly db: Db) {}
 
   /** Creates the table, and on first start the accounts of the demonstration. */
-  static async open(db: Database): Promise<Users> {
-    db.exec(`create table if not exists users (
-      id integer primary key,
-      username text not null unique,
-      first_name text not null,
-      last_name text not null,
-      email text not null unique,
-      phone text not null,
-      password text not null
-    )`)
-    if (!db.prepare('select 1 from users limit 1').all().length) await seed(db)
+  static async open(db: Db): Promise<Users> {
+    await unlessThere(() =>
+      db.schema
+        .createTable('users')
+        .ifNotExists()
+        .addColumn('id', 'integer', (column) => column.primaryKey())
+        .addColumn('username', 'varchar(100)', (column) => column.notNull().unique())
+        .addColumn('first_name', 'varchar(100)', (column) => column.notNull())
+        .addColumn('last_name', 'varchar(100)', (column) => column.notNull())
+        .addColumn('email', 'varchar(200)', (column) => column.notNull().unique())
+        .addColumn('phone', 'varchar(50)', (column) => column.notNull())
+        .addColumn('password', 'varchar(200)', (column) => column.notNull())
+        .execute(),
+    )
+    const anybody = await db.selectFrom('users').select('id').limit(1).executeTakeFirst()
+    if (!anybody) await seed(db)
     return new Users(db)
   }
 
-  findByUsername(username: string): User | null {
-    return toUser(this.db.prepare(`select ${columns} from users where username = ?`).all(username)[0])
+  async findByUsername(username: string): Promise<User | null> {
+    const row = await this.db
+      .selectFrom('users')
+      .select(columns)
+      .where('username', '=', username)
+      .executeTakeFirst()
+    // MySQL compares without regard to case.
+    return row?.username === username ? toUser(row) : null
   }
 
-  findById(id: unknown): User | null {
+  async findById(id: unknown): Promise<User | null> {
     if (!Number.isSafeInteger(id)) return null
-    return toUser(this.db.prepare(`select ${columns} from users where id = ?`).all(id)[0])
+    const row = await this.db
+      .selectFrom('users')
+      .select(columns)
+      .where('id', '=', id as number)
+      .executeTakeFirst()
+    return row ? toUser(row) : null
   }
 
   /** Takes as long for an account that does not exist: the time says nothing of who has one. */
   async verifyPassword(user: User | null, password: string): Promise<boolean> {
-    const [row] = this.db.prepare('select password from users where id = ?').all(user?.id ?? 0) as Row[]
+    const row = await this.db
+      .selectFrom('users')
+      .select('password')
+      .where('id', '=', user?.id ?? 0)
+      .executeTakeFirst()
     const right = await matches(password, row?.password ?? `${'00'.repeat(16)}:${'00'.repeat(32)}`)
     return right && user !== null
   }
 }
 
-async function seed(db: Database): Promise<void> {
+async function seed(db: Db): Promise<void> {
   const passwords = await Promise.all(demoUsers.map(() => hash(DEMO_PASSWORD)))
-  // Another process may be doing the same.
-  const insert = db.prepare('insert into users values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing')
-  for (const [i, [username, first, last, phone]] of demoUsers.entries()) {
-    insert.run(i + 1, username, first, last, `${username}@example.com`, phone, passwords[i])
+  for (const [i, [username, first_name, last_name, phone]] of demoUsers.entries()) {
+    const email = `${username}@example.com`
+    const row = { id: i + 1, username, first_name, last_name, email, phone, password: passwords[i] as string }
+    await unlessThere(() => db.insertInto('users').values(row).execute())
   }
 }
 
-function toUser(row: unknown): User | null {
-  if (!row) return null
-  const { id, username, first_name, last_name, email, phone } = row as Row
+function toUser(row: Omit<UsersTable, 'password'>): User {
+  const { id, username, first_name, last_name, email, phone } = row
   const name = `${first_name} ${last_name}`
   return { id, username, name, firstName: first_name, lastName: last_name, email, phone }
 }

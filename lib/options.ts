@@ -80,6 +80,17 @@ export interface SecondFactorOptions<User = Express.User> {
   onUnavailable?(error: UnavailableError): void
   /** How long a session may rest on what was read of its account; 0: read at every request. Default `'60s'`. */
   revalidateAfter?: Duration
+  /**
+   * How long one call on an account may take in the store, its place in line included; then the answer is 503, and
+   * what the store answers later is nobody's. Default `'5s'`.
+   */
+  storeTimeout?: Duration
+  /**
+   * Whether this user has a second factor, by what the host itself keeps (a column that its own code sets). Where it
+   * says yes and the store knows nothing of the account (flushed, a stale replica, the wrong database), the answer
+   * is 503. It is never asked of accounts that the store does know.
+   */
+  isEnrolled?(user: User, req: Request): boolean | Promise<boolean>
   /** How many backup codes a set has. Default 5. */
   backupCodes?: number
 
@@ -128,6 +139,9 @@ export interface Settings {
   onUnavailable(error: UnavailableError): void
   /** Milliseconds. */
   revalidateAfter: number
+  /** Milliseconds. */
+  storeTimeout: number
+  isEnrolled: ((user: Express.User, req: Request) => boolean | Promise<boolean>) | null
   backupCodes: number
   csrf: HostCsrf | null
   passport: PassportLike
@@ -188,6 +202,12 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     'SF_BACKUP_CODES',
     'Option backupCodes is a number from 1 to 20',
   )
+  const storeTimeout = milliseconds(given.storeTimeout ?? '5s', 'storeTimeout')
+  must(
+    storeTimeout >= 1 && storeTimeout <= 2 ** 31 - 1,
+    'SF_DURATION',
+    "Option storeTimeout is how long the store may take: '5s', not nothing and not for ever",
+  )
   return {
     issuer,
     account: (user) => accountOf(given, user as Express.User),
@@ -204,6 +224,8 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     onCancelled: given.onCancelled?.bind(given) ?? null,
     onUnavailable: given.onUnavailable?.bind(given) ?? warnOnceAMinute(),
     revalidateAfter: milliseconds(given.revalidateAfter ?? '60s', 'revalidateAfter'),
+    storeTimeout,
+    isEnrolled: given.isEnrolled?.bind(given) ?? null,
     backupCodes,
     csrf: csrf ?? null,
     passport: given.passport ?? (passport as unknown as PassportLike),
@@ -228,6 +250,8 @@ const NAMES: ReadonlySet<string> = new Set<keyof SecondFactorOptions>([
   'onCancelled',
   'onUnavailable',
   'revalidateAfter',
+  'storeTimeout',
+  'isEnrolled',
   'backupCodes',
   'language',
   'locales',
@@ -245,6 +269,7 @@ const NAMES: ReadonlySet<string> = new Set<keyof SecondFactorOptions>([
 const FUNCTIONS = [
   'verifyPassword',
   'policy',
+  'isEnrolled',
   'onVerified',
   'onCancelled',
   'onUnavailable',

@@ -1,6 +1,7 @@
 import type { Request, RequestHandler, Response, Router } from 'express'
 import { type AccountStatus, Accounts } from './account/accounts'
 import { AccountRecords } from './account/records'
+import { type Rotation, type RotationOptions, rotate } from './account/rotation'
 import { Keyring } from './crypto/keyring'
 import { ConfigurationError } from './errors'
 import { accountId, readOptions, type SecondFactorOptions, type Settings } from './options'
@@ -19,6 +20,7 @@ import { plainPath, type Site, stateOf } from './session/request-factor'
 import { createGate, type RequirementOptions } from './session/require-second-factor'
 import { createSession } from './session/session'
 import { Settler } from './session/settle'
+import { warnOfStore } from './stores/warnings'
 
 export interface SecondFactor {
   /** The middleware that goes right after `passport.session()`. */
@@ -33,6 +35,18 @@ export interface SecondFactor {
   revokeSessions(accountId: string | number): Promise<void>
   /** The account is closed: whoever is given its id inherits nothing. @throws UnavailableError */
   forget(accountId: string | number): Promise<void>
+  /**
+   * Its owner lost everything: takes every factor, code and lock off and ends all sessions. From then on the
+   * password alone logs in, so make sure first who is asking. @throws UnavailableError
+   */
+  reset(accountId: string | number): Promise<void>
+  /**
+   * Seals with the first of the keys what older ones have sealed, while the app runs.
+   *
+   * @throws RotationError when the store does not answer, with what was reached
+   * @throws ConfigurationError `SF_STORE_LIST`
+   */
+  rotateKeys(options?: RotationOptions): Promise<Rotation>
   /** For the strategies. @internal */
   readonly submission: CodeSubmission
 }
@@ -59,7 +73,10 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
 
   // What is known of accounts, and how it changes.
   const keyring = new Keyring(settings.keys)
-  const accounts = new Accounts(new AccountRecords(settings.store, keyring, now), now, settings.backupCodes)
+  const records = new AccountRecords(settings.store, keyring, now, settings.storeTimeout)
+  const accounts = new Accounts(records, now, settings.backupCodes)
+
+  void warnOfStore(settings.store)
 
   const site: Site = {
     path: settings.path,
@@ -125,6 +142,11 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
       await accounts.forget(accountId(id))
       views.forget(accountId(id))
     },
+    async reset(id) {
+      await accounts.reset(accountId(id))
+      views.forget(accountId(id))
+    },
+    rotateKeys: (how) => rotate(records, how),
     submission,
   }
 }

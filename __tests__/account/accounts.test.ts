@@ -54,6 +54,7 @@ describe('confirming an enrolment', () => {
     expect(backupCodes).toHaveLength(2)
     expect(await accounts.status(ID)).toEqual({
       enabled: true,
+      disabledAt: null,
       epoch,
       methods: ['totp', 'backup-code'],
       since: madeAt,

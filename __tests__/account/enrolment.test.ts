@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { beginEnrolment, checkFirstCode, disable, enrol } from '../../lib/account/enrolment'
+import { beginEnrolment, checkFirstCode, disable, enrol, reset } from '../../lib/account/enrolment'
 import { withFailure } from '../../lib/account/lockout'
 import { type AccountRecord, EMPTY_RECORD, isEnrolled } from '../../lib/account/record'
 import { base32 } from '../../lib/authenticators/base32'
@@ -114,6 +114,7 @@ describe('enrolling', () => {
       backupCodes,
       failures: EMPTY_RECORD.failures,
       lastUsedAt: 1000,
+      disabledAt: null,
     })
     expect(isEnrolled(record)).toBe(true)
   })
@@ -127,9 +128,24 @@ describe('enrolling', () => {
 
   test('turning it off takes authenticator and backup codes, raises the epoch by one and keeps the rest', () => {
     const { record } = enrol(EMPTY_RECORD, first, backupCodes, 1000)
-    const off = disable(record)
+    const off = disable(record, 2000)
     expect(off.outcome).toEqual({ epoch: record.epoch + 1 })
-    expect(off.record).toEqual({ ...record, epoch: record.epoch + 1, totp: null, backupCodes: null })
+    expect(off.record).toEqual({
+      ...record,
+      epoch: record.epoch + 1,
+      totp: null,
+      backupCodes: null,
+      disabledAt: 2000,
+    })
     expect(isEnrolled(off.record)).toBe(false)
+  })
+
+  test('a reset takes all but the epoch, which it raises', () => {
+    const { record } = enrol(EMPTY_RECORD, first, backupCodes, 1000)
+    const failed = withFailure(withFailure(record, 'totp', 1500), 'password', 1500)
+    const done = reset(failed, 2000)
+    expect(done.outcome).toEqual({ wasEnabled: true })
+    expect(done.record).toEqual({ ...EMPTY_RECORD, epoch: record.epoch + 1, disabledAt: 2000 })
+    expect(reset(done.record, 3000).outcome).toEqual({ wasEnabled: false })
   })
 })

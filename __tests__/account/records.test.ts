@@ -167,13 +167,56 @@ describe('a transaction', () => {
     },
   )
 
-  test('whose write is recorded and then not answered returns nothing', async () => {
+  describe('whose write is recorded, and its answer lost,', () => {
+    const lose = (then: () => void) => {
+      store.compareAndSet = async (...write) => {
+        await store.rows.compareAndSet(...write)
+        then()
+        throw new Error('connection lost')
+      }
+    }
+
+    test('looks the write up, and it counts', async () => {
+      lose(() => {})
+      expect(await records.transact('a', count)).toBe(1)
+      expect((await records.read('a')).failures.totp.count).toBe(1)
+    })
+
+    test('waits for a store that is coming back', async () => {
+      const { get } = store
+      lose(() => {
+        let away = 3
+        store.get = async (accountId) => {
+          if (--away >= 0) throw new Error('refused')
+          return get.call(store, accountId)
+        }
+      })
+      expect(await records.transact('a', count)).toBe(1)
+    })
+
+    test('returns nothing while the store stays away', async () => {
+      lose(() => {
+        store.get = () => Promise.reject(new Error('refused'))
+      })
+      await expect(records.transact('a', count)).rejects.toThrow(UnavailableError)
+    })
+
+    test('returns nothing where somebody has written since', async () => {
+      lose(() => {
+        store.get = async () => ({ ...((await store.rows.get('a')) as StoredRecord), sealed: 'another' })
+      })
+      await expect(records.transact('a', count)).rejects.toThrow(UnavailableError)
+    })
+  })
+
+  test('whose write is sent twice, and answered by the second sending, counts once', async () => {
     store.compareAndSet = async (...write) => {
       await store.rows.compareAndSet(...write)
-      throw new Error('timeout')
+      return store.rows.compareAndSet(...write)
     }
-    await expect(records.transact('a', count)).rejects.toThrow(UnavailableError)
-    expect((await records.read('a')).failures.totp.count).toBe(1)
+    expect(await records.transact('a', count)).toBe(1)
+    expect(await records.transact('a', count)).toBe(2)
+    expect((await records.read('a')).failures.totp.count).toBe(2)
   })
 
   test('passes on what its preparation throws, and writes nothing', async () => {
@@ -349,5 +392,121 @@ describe('a row that was tampered with does not open', () => {
   ])('sealed by us, but of an unknown form: %s', async (text) => {
     put('a', { ...row, sealed: keyring.seal('a', JSON.stringify(['a', row.version, true]), text) })
     await expect(records.read('a')).rejects.toThrow(UnavailableError)
+  })
+})
+
+describe('a store that takes too long', () => {
+  const PATIENCE = 40
+  /** Answers only when it is told to. */
+  class SlowStore extends TestStore {
+    readonly waiting: (() => void)[] = []
+    slow: 'get' | 'compareAndSet' | null = null
+
+    override async get(accountId: string) {
+      if (this.slow === 'get') await this.#wait()
+      return super.get(accountId)
+    }
+
+    override async compareAndSet(...write: Parameters<SecondFactorStore['compareAndSet']>) {
+      if (this.slow === 'compareAndSet') await this.#wait()
+      return super.compareAndSet(...write)
+    }
+
+    #wait() {
+      return new Promise<void>((resolve) => this.waiting.push(resolve))
+    }
+
+    answer() {
+      this.slow = null
+      for (const resolve of this.waiting.splice(0)) resolve()
+    }
+  }
+
+  let slow: SlowStore
+  let hasty: AccountRecords
+  beforeEach(() => {
+    slow = new SlowStore()
+    hasty = new AccountRecords(slow, keyring, clock.now, PATIENCE)
+  })
+
+  test.each(['get', 'compareAndSet'] as const)('to %s is unavailable', async (method) => {
+    slow.slow = method
+    await expect(hasty.transact('a', count)).rejects.toThrow('did not answer in time')
+  })
+
+  test('to read or to list is unavailable', async () => {
+    slow.slow = 'get'
+    await expect(hasty.read('a')).rejects.toThrow(UnavailableError)
+    Object.assign(slow, { list: () => new Promise(() => {}) })
+    await expect(hasty.list(null, 1)).rejects.toThrow(UnavailableError)
+  })
+
+  test('keeps those who stand in line no longer than the first', async () => {
+    slow.slow = 'get'
+    const calls = Array.from({ length: 20 }, () => hasty.transact('a', count))
+    const ends = await Promise.allSettled(calls)
+    expect(ends.map(({ status }) => status)).toEqual(Array(20).fill('rejected'))
+    // The others were answered without asking: their time was over when it was their turn.
+    expect(slow.waiting.length).toBeLessThanOrEqual(2)
+  })
+
+  test('to read changes nothing when the answer comes late', async () => {
+    slow.slow = 'get'
+    await expect(hasty.transact('a', count)).rejects.toThrow(UnavailableError)
+    slow.answer()
+    await new Promise(setImmediate)
+    expect(slow.writes).toBe(0)
+  })
+
+  test('to write gives its outcome to nobody, and is what the next call reads', async () => {
+    slow.slow = 'compareAndSet'
+    const outcome = jest.fn()
+    await expect(hasty.transact('a', count).then(outcome)).rejects.toThrow(UnavailableError)
+    slow.answer()
+    await new Promise(setImmediate)
+    expect(outcome).not.toHaveBeenCalled()
+    expect(await hasty.transact('a', count)).toBe(2)
+  })
+
+  test('is waited for as long as it takes to prepare, but never beyond the limit', async () => {
+    const late = hasty.transact('a', count, () => new Promise(() => {}))
+    await expect(late).rejects.toThrow(UnavailableError)
+    expect(await hasty.transact('a', count)).toBe(1)
+  })
+})
+
+describe('going through all rows', () => {
+  test('tells what opens, and which key sealed it', async () => {
+    const old = new AccountRecords(
+      store.rows,
+      new Keyring([Buffer.from('fedcba9876543210fedcba9876543210')]),
+      clock.now,
+    )
+    await old.transact('a', count)
+    const both = new Keyring([KEY, Buffer.from('fedcba9876543210fedcba9876543210')])
+    const all = new AccountRecords(store.rows, both, clock.now)
+    await all.transact('b', count)
+    expect((await all.list(null, 10)).map(({ accountId, current }) => [accountId, current])).toEqual([
+      ['a', false],
+      ['b', true],
+    ])
+    expect((await open(store.rows).list(null, 10)).map(({ record }) => record !== null)).toEqual([
+      false,
+      true,
+    ])
+    await all.reseal('a')
+    await all.reseal('nobody')
+    const [first, ...rest] = await open(store.rows).list(null, 10)
+    expect(first).toMatchObject({
+      accountId: 'a',
+      current: true,
+      record: { failures: { totp: { count: 1 } } },
+    })
+    expect(rest).toHaveLength(1)
+    expect(await all.list('a', 10)).toHaveLength(1)
+  })
+
+  test('needs a store that can list', async () => {
+    await expect(records.list(null, 1)).rejects.toThrow(/SF_STORE_LIST/)
   })
 })

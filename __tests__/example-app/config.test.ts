@@ -33,9 +33,9 @@ test('REVALIDATE_AFTER is in seconds, and 0 is a value', () => {
 test.each([
   [{ PORT: 'http' }, /PORT/],
   [{ REVALIDATE_AFTER: '-1' }, /REVALIDATE_AFTER/],
-  [{ SECOND_FACTOR_STORE: 'redis' }, /not supported yet/],
-  [{ SECOND_FACTOR_STORE: 'file' }, /sql or memory/],
-  [{ DATABASE_URL: 'postgres://' }, /not supported yet/],
+  [{ SECOND_FACTOR_STORE: 'file' }, /sql, redis or memory/],
+  [{ DATABASE_URL: 'oracle://u:secret@db' }, /^DATABASE_URL is a URL that begins with postgres:[^@]*$/],
+  [{ REDIS_URL: 'localhost' }, /redis-cluster/],
 ])('%j is refused at the start', (env, message) => {
   expect(() => readConfig({ DATA_DIR, ...env })).toThrow(message)
 })

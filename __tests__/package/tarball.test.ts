@@ -148,9 +148,19 @@ describeOnline(`the package installed${online ? '' : ' [skipped: the npm registr
   test('type-checks with the types of Express 4', async () => {
     const folder = join(folderOf('commonjs'), 'typescript')
     mkdirSync(folder)
-    for (const file of ['app.ts', 'mount.ts', 'tsconfig.json'])
+    for (const file of ['app.ts', 'mount.ts', 'store-suite.ts', 'tsconfig.json'])
       cpSync(join(folderOf('typescript'), file), join(folder, file))
     await typeCheck(folder)
+  })
+
+  test.each([
+    ['commonjs', 'store-suite.js'],
+    ['esm', 'store-suite.js'],
+    ['typescript', 'built/store-suite.js'],
+  ])('has the suite for stores, with its processes: %s', async (name, file) => {
+    if (name === 'typescript') await typeCheck(folderOf(name))
+    const { stdout } = await run(process.execPath, [file], { cwd: folderOf(name) })
+    expect(stdout).toMatch(/^27 passed, 0 failed, 1 not checked\n- cut connections: /)
   })
 
   test('is required by the Jest tests of an app, without any transform', async () => {

@@ -43,6 +43,8 @@ test('four options are enough, and these are the others', () => {
     verifyPassword: null,
     policy: null,
     revalidateAfter: 60_000,
+    storeTimeout: 5000,
+    isEnrolled: null,
     backupCodes: 5,
     csrf: null,
     passport,

@@ -4,15 +4,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import {
+  CamelCasePlugin,
   DummyDriver,
   Kysely,
-  PostgresAdapter,
-  PostgresIntrospector,
-  PostgresQueryCompiler,
+  MssqlAdapter,
+  MssqlIntrospector,
+  MssqlQueryCompiler,
   SqliteDialect,
 } from 'kysely'
 import Database from 'libsql'
 import { SqlStore, type SqlStoreOptions } from '../../lib/stores/sql'
+import { migrationSql } from '../../lib/stores/sql/migration'
 
 let folder: string
 let file: string
@@ -52,15 +54,26 @@ describe('what it takes', () => {
   })
 
   test('no dialect that it was not tried with', () => {
-    const postgres = new Kysely({
+    const mssql = new Kysely({
       dialect: {
-        createAdapter: () => new PostgresAdapter(),
+        createAdapter: () => new MssqlAdapter(),
         createDriver: () => new DummyDriver(),
-        createIntrospector: (db) => new PostgresIntrospector(db),
-        createQueryCompiler: () => new PostgresQueryCompiler(),
+        createIntrospector: (db) => new MssqlIntrospector(db),
+        createQueryCompiler: () => new MssqlQueryCompiler(),
       },
     })
-    expect(() => new SqlStore(postgres)).toThrow(/SF_SQL_DIALECT/)
+    expect(() => new SqlStore(mssql)).toThrow(/SF_SQL_DIALECT/)
+  })
+
+  test('a Kysely instance whose plugins rename columns', async () => {
+    const kysely = new Kysely<Record<string, never>>({
+      dialect: new SqliteDialect({ database: open() }),
+      plugins: [new CamelCasePlugin()],
+    })
+    const store = new SqlStore(kysely)
+    expect(await store.compareAndSet('alice', 0, one)).toBe(true)
+    expect(await store.get('alice')).toEqual(one)
+    expect(await store.list(null, 1)).toEqual([{ accountId: 'alice', record: one }])
   })
 
   test.each(['', 'a b', 'a"b', 'a;drop', 'a.b.c', '1a'])('no table named %j', (table) => {
@@ -79,12 +92,12 @@ describe('the table', () => {
     const store = new SqlStore(open())
     expect(tables()).toEqual([])
     await store.get('alice')
-    expect(tables()).toEqual(['second_factor_accounts', 'second_factor_accounts_activated'])
+    expect(tables()).toEqual(['second_factor_accounts', 'second_factor_accounts_by_activated'])
   })
 
   test('has the name that the option says', async () => {
     await new SqlStore(open(), { table: 'factors' }).get('alice')
-    expect(tables()).toEqual(['factors', 'factors_activated'])
+    expect(tables()).toEqual(['factors', 'factors_by_activated'])
   })
 
   test('is left to the host with migrate: false', async () => {
@@ -94,6 +107,24 @@ describe('the table', () => {
     await store.migrate()
     await store.migrate()
     expect(await store.get('alice')).toBeNull()
+  })
+
+  test('made by an earlier version gets the index of this one', async () => {
+    open().exec(`create table second_factor_accounts (account_id text not null primary key, version integer not null,
+      activated integer not null, sealed text not null);
+      create index second_factor_accounts_activated on second_factor_accounts (activated);
+      insert into second_factor_accounts values ('alice', 1, 1, 'x')`)
+    const store = new SqlStore(open())
+    expect(await store.get('alice')).toEqual(one)
+    expect(tables()).toEqual(['second_factor_accounts', 'second_factor_accounts_by_activated'])
+  })
+
+  test('can be made with the plain SQL', async () => {
+    open().exec(migrationSql('sqlite', 'main.factors').join(';\n'))
+    open().exec(migrationSql('sqlite', 'main.factors').join(';\n'))
+    expect(tables()).toEqual(['factors', 'factors_by_activated'])
+    const store = new SqlStore(open(), { table: 'main.factors', migrate: false })
+    expect(await store.compareAndSet('alice', 0, one)).toBe(true)
   })
 
   test('is tried again when creating it has failed', async () => {
@@ -173,6 +204,15 @@ describe('what it does not believe', () => {
     await expect(store.compareAndSet(id, 0, one)).rejects.toThrow(TypeError)
     await expect(store.delete(id)).rejects.toThrow(TypeError)
   })
+})
+
+test('a database in memory is warned of', async () => {
+  const memory = new Database(':memory:')
+  opened.push(memory)
+  const { clock, warnings } = await new SqlStore(memory).inspect()
+  expect(clock).toBeNull()
+  expect(warnings).toEqual([expect.stringMatching(/in memory/)])
+  expect((await new SqlStore(open()).inspect()).warnings).toEqual([])
 })
 
 test('a closed database rejects, and says nothing of the account', async () => {

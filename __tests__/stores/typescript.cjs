@@ -6,7 +6,8 @@ require.extensions['.ts'] = (module, filename) => {
   const { code } = transformSync(readFileSync(filename, 'utf8'), {
     filename,
     jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
-    module: { type: 'commonjs' },
+    // As tsc compiles it: `import()` stays one, and takes ES modules and URLs.
+    module: { type: 'commonjs', ignoreDynamic: true },
   })
   module._compile(code, filename)
 }

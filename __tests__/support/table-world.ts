@@ -38,7 +38,7 @@ export class World {
   #store = new MemoryStore()
   readonly #beginnings = new Map<State, Beginning>()
   #saved = { sessions: {}, records: [] as { accountId: string; record: StoredRecord }[] }
-  #close = () => {}
+  #close: () => unknown = () => {}
   app!: Express
   phone!: Authenticator
   backupCodes!: string[]

@@ -1,5 +1,5 @@
 import { newBackupCodes } from './backup-codes'
-import { type ClockDiagnosis, checkFirstCode, disable, enrol, type StagedEnrolment } from './enrolment'
+import { type ClockDiagnosis, checkFirstCode, disable, enrol, reset, type StagedEnrolment } from './enrolment'
 import { type Lock, lockOf, withFailure, withoutFailures } from './lockout'
 import { type AccountRecord, isEnrolled, type Method, type Ruling, revokeSessions } from './record'
 import type { AccountRecords } from './records'
@@ -16,6 +16,8 @@ export interface AccountStatus {
   methods: Method[]
   /** When it was enabled; null: it is not. */
   since: number | null
+  /** When it was turned off; null while it is on, and where it never was. */
+  disabledAt: number | null
   backupCodes: { remaining: number; total: number; generatedAt: number | null }
   /** When a second factor was last accepted; null: never. */
   lastUsedAt: number | null
@@ -110,7 +112,7 @@ export class Accounts {
           if (!proof.outcome.accepted) {
             return { record: proof.record, outcome: { disabled: false, refusal: proof.outcome } }
           }
-          const off = disable(proof.record)
+          const off = disable(proof.record, now)
           return { record: off.record, outcome: { disabled: true, epoch: off.outcome.epoch } }
         },
       ),
@@ -166,6 +168,11 @@ export class Accounts {
     return (await this.#records.transact(accountId, revokeSessions)).epoch
   }
 
+  /** Takes every factor, code and lock off, and ends all sessions; answers whether it was enabled. */
+  async reset(accountId: string): Promise<boolean> {
+    return (await this.#records.transact(accountId, reset)).wasEnabled
+  }
+
   /** The account is closed: another user who is given its id inherits nothing. */
   forget(accountId: string): Promise<void> {
     return this.#records.forget(accountId)
@@ -182,13 +189,14 @@ function inEpoch<Outcome, Prepared = undefined>(
     record.epoch === epoch ? rule(record, now, prepared) : { record, outcome: revoked }
 }
 
-function statusOf(record: AccountRecord, now: number): AccountStatus {
+export function statusOf(record: AccountRecord, now: number): AccountStatus {
   const remaining = record.backupCodes?.hashes.length ?? 0
   return {
     enabled: isEnrolled(record),
     epoch: record.epoch,
     methods: record.totp ? (remaining > 0 ? ['totp', 'backup-code'] : ['totp']) : [],
     since: record.totp?.since ?? null,
+    disabledAt: record.disabledAt ?? null,
     backupCodes: {
       remaining,
       total: record.backupCodes?.total ?? 0,

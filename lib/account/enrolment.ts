@@ -1,5 +1,5 @@
 import { findStep, newSecret, STEP_SECONDS, stepAt } from '../authenticators/totp'
-import { type AccountRecord, type BackupCodeSet, NO_FAILURES, type Ruling } from './record'
+import { type AccountRecord, type BackupCodeSet, EMPTY_RECORD, NO_FAILURES, type Ruling } from './record'
 
 /** How long an enrolment that was begun can be confirmed, milliseconds. */
 export const ENROLMENT_LIFE = 15 * 60_000
@@ -72,15 +72,27 @@ export function enrol(
       backupCodes,
       failures: { totp: NO_FAILURES, 'backup-code': NO_FAILURES, password: NO_FAILURES },
       lastUsedAt: now,
+      disabledAt: null,
     },
     outcome: { enrolled: true, epoch },
   }
 }
 
 /** Two-factor authentication goes off. The row and its epoch stay, so that no older session counts again. */
-export function disable(record: AccountRecord): Ruling<{ epoch: number }> {
+export function disable(record: AccountRecord, now: number): Ruling<{ epoch: number }> {
   const epoch = record.epoch + 1
-  return { record: { ...record, epoch, totp: null, backupCodes: null }, outcome: { epoch } }
+  return {
+    record: { ...record, epoch, totp: null, backupCodes: null, disabledAt: now },
+    outcome: { epoch },
+  }
+}
+
+/** As if it had never been on, but for the epoch, which ends every session; for those who lost everything. */
+export function reset(record: AccountRecord, now: number): Ruling<{ wasEnabled: boolean }> {
+  return {
+    record: { ...EMPTY_RECORD, epoch: record.epoch + 1, disabledAt: now },
+    outcome: { wasEnabled: record.totp !== null },
+  }
 }
 
 /** Looks for the code ten minutes around, then around every whole half hour up to 14 hours. */

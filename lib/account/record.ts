@@ -49,6 +49,8 @@ export interface AccountRecord {
   failures: Record<Guarded, Failures>
   /** When a second factor was last accepted, milliseconds since 1970, or null. */
   lastUsedAt: number | null
+  /** When it was turned off, milliseconds since 1970; null while it is on, and where it never was. */
+  disabledAt: number | null
 }
 
 /** A rule's answer: the next record (the very same object when nothing changes) and what to tell. */
@@ -66,6 +68,7 @@ export const EMPTY_RECORD: AccountRecord = {
   backupCodes: null,
   failures: { totp: NO_FAILURES, 'backup-code': NO_FAILURES, password: NO_FAILURES },
   lastUsedAt: null,
+  disabledAt: null,
 }
 
 /** Two-factor authentication is on: there is an authenticator. */

@@ -22,7 +22,8 @@ export class Keyring {
   readonly #keys: Key[]
 
   /**
-   * @param keys 32 bytes each, as base64, base64url or raw bytes; newest first.
+   * @param keys 32 bytes each, as base64, base64url or raw bytes; newest first. A text may hold several, with commas
+   *   between them.
    * @throws ConfigurationError `SF_KEYS_MISSING`, `SF_KEY_INVALID`
    */
   constructor(keys: readonly (string | Uint8Array | undefined)[]) {
@@ -30,10 +31,10 @@ export class Keyring {
       throw new ConfigurationError(
         'SF_KEYS_MISSING',
         'Option keys needs at least one key of 32 random bytes in base64, kept outside the database. Make one with: ' +
-          `node -p "crypto.randomBytes(32).toString('base64')"`,
+          'npx express-second-factor keygen',
       )
     }
-    this.#keys = keys.map(readKey)
+    this.#keys = keys.flatMap((key) => (typeof key === 'string' ? key.split(',') : [key])).map(readKey)
   }
 
   /** Seals `text` for `subject`, bound to `context`. */
@@ -44,6 +45,16 @@ export class Keyring {
     cipher.setAAD(Buffer.from(context))
     const body = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
     return [FORMAT, key.id, Buffer.concat([nonce, cipher.getAuthTag(), body]).toString('base64url')].join('.')
+  }
+
+  /** Whether the first key sealed it. */
+  isCurrent(sealed: string): boolean {
+    return sealed.split('.')[1] === this.ids[0]
+  }
+
+  /** The names of the keys, which tell nothing of the keys themselves; the first one's first. */
+  get ids(): string[] {
+    return this.#keys.map(({ id }) => id)
   }
 
   /**
@@ -99,7 +110,7 @@ function readKey(input: string | Uint8Array | undefined, index: number): Key {
     throw new ConfigurationError(
       'SF_KEY_INVALID',
       `Option keys[${index}] is not 32 random bytes in base64. Make one with: ` +
-        `node -p "crypto.randomBytes(32).toString('base64')"`,
+        'npx express-second-factor keygen',
     )
   }
   const id = createHash('sha256')

@@ -33,7 +33,8 @@ export class AccountViews {
   async read(accountId: string): Promise<AccountStatus> {
     const readAt = this.#now()
     const status = await this.#accounts.status(accountId)
-    this.#remember(accountId, { epoch: status.epoch, enabled: status.enabled }, readAt)
+    const { epoch, enabled, disabledAt } = status
+    this.#remember(accountId, { epoch, enabled, disabledAt }, readAt)
     return status
   }
 

@@ -54,7 +54,7 @@ export class Admission {
     await regenerateKeeping(req)
     sessionOf(req).secondFactor = { state: 'unenrolled', accountId, epoch, loginAt, csrf }
     await save(req)
-    this.views.note(accountId, { epoch, enabled: false }, askedAt)
+    this.views.note(accountId, { epoch, enabled: false, disabledAt: askedAt }, askedAt)
     const state = stateOf(req)
     state?.become('unenrolled', state.account)
   }

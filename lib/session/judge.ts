@@ -13,6 +13,8 @@ import {
 export interface AccountView {
   epoch: number
   enabled: boolean
+  /** When it was turned off, as far as the store knows of it. */
+  disabledAt?: number | null
 }
 
 /** What to do with a session that Passport calls logged in. */

@@ -109,8 +109,10 @@ export class LoginHook {
     }
 
     let view: AccountView
+    let required: boolean
     try {
       view = await this.views.read(account.id)
+      required = await this.settler.isHeldToEnrol(user, req, view)
     } catch (error) {
       if (!(error instanceof UnavailableError)) throw error
       this.settings.onUnavailable(error)
@@ -119,7 +121,6 @@ export class LoginHook {
     }
 
     const login: Login = { req, user, account, options, write: () => promised(logIn, req, user, options) }
-    const required = !view.enabled && (await this.settler.isRequired(user, req))
     const present = sessionOf(req).secondFactor
     const ofThisEpoch = present?.epoch === view.epoch ? present : undefined
     const judgement = judgeLogin(ofThisEpoch, account.id, view, required)

@@ -63,7 +63,7 @@ export class Settler {
         view ??
         (known ? this.views.remembered(account.id, marker.epoch) : null) ??
         (await this.views.read(account.id))
-      const required = !look.enabled && (await this.isRequired(user, req))
+      const required = await this.isHeldToEnrol(user, req, look)
       const judgement = judgeLogin(marker, account.id, look, required)
       switch (judgement.verdict) {
         case 'keep':
@@ -105,6 +105,25 @@ export class Settler {
       if (!(error instanceof UnavailableError)) throw error
       this.settings.onUnavailable(error)
     }
+  }
+
+  /**
+   * Whether the host demands a second factor of a user who has none.
+   *
+   * @throws UnavailableError when the host knows that there is one
+   */
+  async isHeldToEnrol(
+    user: Express.User,
+    req: Request,
+    { enabled, disabledAt }: AccountView,
+  ): Promise<boolean> {
+    if (enabled) return false
+    if (!disabledAt && this.settings.isEnrolled && (await this.settings.isEnrolled(user, req))) {
+      throw new UnavailableError(
+        'The store knows nothing of an account that has a second factor by isEnrolled: is it the right database, and whole?',
+      )
+    }
+    return this.isRequired(user, req)
   }
 
   /** The host demands a second factor of this user. */

@@ -1,7 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { Kysely, type SqliteDatabase, SqliteDialect, sql } from 'kysely'
-import { ConfigurationError } from '../errors'
-import type { SecondFactorStore, StoredRecord } from './store'
+import { type Kysely, sql } from 'kysely'
+import { connect, type SqlDatabase } from './sql/connect'
+import { type Dialect, dialectOf, type TableName, type Tables } from './sql/dialects'
+import { checkTable, DEFAULT_TABLE, migrationSql } from './sql/migration'
+import { type AccountRow, toAccountId, toRecord } from './sql/row'
+import type { SecondFactorStore, StoredRecord, StoreReport } from './store'
 
 export interface SqlStoreOptions {
   /** The table of the records, with its schema if need be. Default `second_factor_accounts`. */
@@ -11,58 +14,34 @@ export interface SqlStoreOptions {
 }
 
 /**
- * A Kysely instance, described by what we ask of it: the host's copy of Kysely may be another version than
- * ours, or the ES module of the same one.
- */
-export interface KyselyInstance {
-  selectFrom(...tables: never[]): unknown
-  getExecutor(): { adapter: object }
-}
-
-/** An open connection of libsql or better-sqlite3. */
-export interface SqliteConnection extends SqliteDatabase {
-  exec(statements: string): unknown
-}
-
-interface AccountRow {
-  account_id: string
-  version: number
-  activated: number
-  sealed: string
-}
-
-/** The table's name is an option; to the types it is always this one. */
-type TableName = 'second_factor_accounts'
-type Tables = Record<TableName, AccountRow>
-
-/**
  * Keeps the records in one table of a SQL database.
  *
  * ```ts
- * new SqlStore(new Database('app.db', { timeout: 5000 })) // libsql or better-sqlite3
+ * new SqlStore(new Database('app.db', { timeout: 5000 })) // SQLite: libsql or better-sqlite3
+ * new SqlStore(new Pool({ connectionString }))            // PostgreSQL: pg
+ * new SqlStore(mysql.createPool(url))                     // MySQL, MariaDB: mysql2
  * new SqlStore(kysely)                                    // the Kysely instance that the app has anyway
  * ```
  *
  * Give libsql its `timeout` (it defaults to 0): how long a statement waits while another process writes. Where
- * the app runs transactions that await something, give its Kysely instance, not the connection below it: they
- * take turns on the one, on the other a write during such a transaction is refused.
+ * the app runs transactions on SQLite that await something, give its Kysely instance, not the connection below
+ * it: they take turns on the one, on the other a write during such a transaction is refused.
  *
  * On SQLite it sets `journal_mode=WAL` (the file's) and `synchronous=FULL` (the connection's): what was
  * answered has reached the disk.
  */
 export class SqlStore implements SecondFactorStore {
   readonly #db: Kysely<Tables>
-  readonly #committed: Committed
+  readonly #committed: ReturnType<typeof connect>['committed']
   readonly #table: TableName
   readonly #dialect: Dialect
   readonly #migrates: boolean
   #ready: Promise<void> | null = null
 
-  constructor(database: KyselyInstance | SqliteConnection, options: SqlStoreOptions = {}) {
-    const { table = 'second_factor_accounts', migrate = true } = options
-    if (!/^([A-Za-z_]\w*\.)?[A-Za-z_]\w*$/.test(table)) {
-      throw new ConfigurationError('SF_SQL_TABLE', `"${table}" is no table name: letters, digits and _ only`)
-    }
+  /** @throws ConfigurationError `SF_SQL_DATABASE`, `SF_SQL_DIALECT`, `SF_SQL_TABLE` */
+  constructor(database: SqlDatabase, options: SqlStoreOptions = {}) {
+    const { table = DEFAULT_TABLE, migrate = true } = options
+    checkTable(table)
     const { db, committed } = connect(database)
     this.#db = db
     this.#committed = committed
@@ -78,21 +57,22 @@ export class SqlStore implements SecondFactorStore {
       this.#db
         .selectFrom(this.#table)
         .select(['version', 'activated', 'sealed'])
-        .where('account_id', '=', accountId)
+        .where('account_id', '=', this.#dialect.id(accountId))
         .executeTakeFirst(),
     )
-    return row ? toRecord(row) : null
+    return row ? toRecord(row, this.#dialect.integersAsText) : null
   }
 
   async compareAndSet(accountId: string, expectedVersion: number, next: StoredRecord): Promise<boolean> {
     assertStorable(accountId)
     await this.#prepared()
+    const id = this.#dialect.id(accountId)
     const values = { version: next.version, activated: next.activated ? 1 : 0, sealed: next.sealed }
     try {
       const affected = await this.#committed((db) =>
         expectedVersion === 0
-          ? this.#dialect.insertUnlessThere(db, this.#table, { account_id: accountId, ...values })
-          : update(db, this.#table, accountId, expectedVersion, values),
+          ? this.#dialect.insertUnlessThere(db, this.#table, { account_id: id, ...values })
+          : update(db, this.#table, id, expectedVersion, values),
       )
       return affected === 1n
     } catch (error) {
@@ -105,9 +85,12 @@ export class SqlStore implements SecondFactorStore {
   async list(after: string | null, limit: number): Promise<{ accountId: string; record: StoredRecord }[]> {
     await this.#prepared()
     let query = this.#db.selectFrom(this.#table).selectAll().orderBy('account_id').limit(limit)
-    if (after !== null) query = query.where('account_id', '>', after)
+    if (after !== null) query = query.where('account_id', '>', this.#dialect.id(after))
     const rows = await this.#patiently(() => query.execute())
-    return rows.map((row) => ({ accountId: text(row, 'account_id'), record: toRecord(row) }))
+    return rows.map((row) => ({
+      accountId: toAccountId(row),
+      record: toRecord(row, this.#dialect.integersAsText),
+    }))
   }
 
   async delete(accountId: string): Promise<void> {
@@ -115,32 +98,30 @@ export class SqlStore implements SecondFactorStore {
     await this.#prepared()
     await this.#patiently(() =>
       this.#committed((db) =>
-        db.deleteFrom(this.#table).where('account_id', '=', accountId).executeTakeFirst(),
+        db.deleteFrom(this.#table).where('account_id', '=', this.#dialect.id(accountId)).executeTakeFirst(),
       ),
     )
   }
 
-  /** Creates the table and its index where they are missing. Any number of processes may do so at once. */
+  async inspect(): Promise<StoreReport> {
+    return {
+      clock: await this.#dialect.clock(this.#db),
+      warnings: await this.#dialect.warnings(this.#db, this.#table),
+    }
+  }
+
+  /**
+   * Creates the table and its index where they are missing, and brings older ones up to date. Any number of
+   * processes may do so at once. A role that may not create anything need not, once it is done.
+   */
   async migrate(): Promise<void> {
     await this.#patiently(() => this.#dialect.beforeMigration(this.#db))
-    await this.#patiently(() =>
-      this.#db.schema
-        .createTable(this.#table)
-        .ifNotExists()
-        .addColumn('account_id', this.#dialect.accountIdType, (column) => column.notNull().primaryKey())
-        .addColumn('version', 'integer', (column) => column.notNull())
-        .addColumn('activated', 'integer', (column) => column.notNull())
-        .addColumn('sealed', 'text', (column) => column.notNull())
-        .execute(),
-    )
-    await this.#patiently(() =>
-      this.#db.schema
-        .createIndex(`${this.#table.split('.').at(-1)}_activated`)
-        .ifNotExists()
-        .on(this.#table)
-        .column('activated')
-        .execute(),
-    )
+    if (await this.#patiently(() => this.#dialect.isMigrated(this.#db, this.#table))) return
+    await this.#dialect.migrating(this.#db, async (db) => {
+      for (const statement of migrationSql(this.#dialect.name, this.#table)) {
+        await this.#patiently(() => sql.raw(statement).execute(db))
+      }
+    })
   }
 
   /** Once for all calls; a failure is not remembered, so that the next call tries again. */
@@ -171,150 +152,25 @@ export class SqlStore implements SecondFactorStore {
   }
 }
 
-/** All that the databases do differently. A further one is a further object here. */
-interface Dialect {
-  /** At least 255 characters, compared and sorted byte by byte: `alice` is not `Alice`. */
-  accountIdType: 'text'
-  beforeMigration(db: Kysely<Tables>): Promise<unknown>
-  onFirstUse(db: Kysely<Tables>): Promise<unknown>
-  /** How many rows it has inserted: 1, or 0 when the account has one. MySQL has its own word for this. */
-  insertUnlessThere(db: Kysely<Tables>, table: TableName, row: AccountRow): Promise<bigint | undefined>
-  /** Whether the statement failed, without effect, because somebody else was writing. */
-  isBusy(error: unknown): boolean
-}
-
-const sqlite: Dialect = {
-  accountIdType: 'text',
-  beforeMigration: (db) => sql`pragma journal_mode = wal`.execute(db),
-  onFirstUse: (db) => sql`pragma synchronous = full`.execute(db),
-  async insertUnlessThere(db, table, row) {
-    const result = await db
-      .insertInto(table)
-      .values(row)
-      .onConflict((conflict) => conflict.column('account_id').doNothing())
-      .executeTakeFirst()
-    return result.numInsertedOrUpdatedRows
-  },
-  isBusy: (error) => /^SQLITE_BUSY/.test(String((error as { code?: unknown } | null)?.code)),
-}
-
-function dialectOf(db: Kysely<Tables>): Dialect {
-  // By name: the adapter may come from another copy of Kysely, where `instanceof` is always false.
-  const { name } = db.getExecutor().adapter.constructor
-  if (/sqlite/i.test(name)) return sqlite
-  throw new ConfigurationError('SF_SQL_DIALECT', `SqlStore works with SQLite so far, not with ${name}`)
-}
-
-/** Runs one write, and resolves only when it is committed. */
-type Committed = <T>(write: (db: Kysely<Tables>) => Promise<T>) => Promise<T>
-
-function connect(database: KyselyInstance | SqliteConnection): { db: Kysely<Tables>; committed: Committed } {
-  if (hasMethod(database, 'selectFrom')) {
-    const db = database as unknown as Kysely<Tables>
-    // See committing() for why a transaction.
-    return { db, committed: (write) => db.transaction().execute(write) }
-  }
-  if (hasMethod(database, 'prepare') && hasMethod(database, 'exec')) {
-    const connection = committing(database as SqliteConnection)
-    const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: connection }) })
-    return { db, committed: (write) => write(db) }
-  }
-  throw new ConfigurationError(
-    'SF_SQL_DATABASE',
-    'SqlStore needs a Kysely instance or an open SQLite database (libsql, better-sqlite3)',
-  )
-}
-
-/**
- * The connection, with each write in a transaction of its own.
- *
- * A write of libsql (0.5) that ends in SQLITE_BUSY stays unfinished until it is garbage collected, and so long
- * SQLite commits no later write of the connection: each claims to have changed its row, and may be rolled back
- * (tursodatabase/libsql-client-ts#352). `begin immediate` by `exec` is where a write can be busy without that
- * harm. And if the app's own writes have left the connection so, `commit` fails where autocommit is silent.
- */
-function committing(connection: SqliteConnection): SqliteDatabase {
-  return {
-    close() {
-      connection.close()
-    },
-    prepare(query) {
-      const statement = connection.prepare(query)
-      if (statement.reader || /^pragma/i.test(query)) return statement
-      return {
-        reader: false,
-        all: (parameters) => statement.all(parameters),
-        iterate: (parameters) => statement.iterate(parameters),
-        run(parameters) {
-          connection.exec('begin immediate')
-          try {
-            const result = statement.run(parameters)
-            connection.exec('commit')
-            return result
-          } catch (error) {
-            rollback(connection)
-            throw error
-          }
-        },
-      }
-    },
-  }
-}
-
-function rollback(connection: SqliteConnection): void {
-  try {
-    connection.exec('rollback')
-  } catch {
-    // SQLite has done it by itself. What counts is why.
-  }
-}
-
 async function update(
   db: Kysely<Tables>,
   table: TableName,
-  accountId: string,
+  id: string | Buffer,
   expectedVersion: number,
   values: Omit<AccountRow, 'account_id'>,
 ): Promise<bigint> {
   const { numUpdatedRows } = await db
     .updateTable(table)
     .set(values)
-    .where('account_id', '=', accountId)
+    .where('account_id', '=', id)
     .where('version', '=', expectedVersion)
     .executeTakeFirst()
   return numUpdatedRows
 }
 
-function hasMethod(value: unknown, name: string): boolean {
-  return typeof (value as Record<string, unknown> | null | undefined)?.[name] === 'function'
-}
-
-/** Two ids must never meet in one row, and SQLite would cut the one and change the other of these. */
+/** Two ids must never meet in one row, and databases would cut the one and change or refuse the other of these. */
 function assertStorable(accountId: string): void {
   if (accountId.includes('\0') || Buffer.from(accountId).toString() !== accountId) {
     throw new TypeError('An account id with a NUL or half a surrogate pair cannot be stored')
   }
-}
-
-/** What a database hands back is checked, not believed: a damaged row is an error, never "no second factor". */
-function toRecord(row: Omit<AccountRow, 'account_id'>): StoredRecord {
-  const version = integer(row, 'version')
-  const activated = integer(row, 'activated')
-  if (version < 1 || activated < 0 || activated > 1) {
-    throw new TypeError('A row of the second factor table is damaged: version or activated out of range')
-  }
-  return { version, activated: activated === 1, sealed: text(row, 'sealed') }
-}
-
-function integer<K extends string>(row: Record<K, unknown>, column: K): number {
-  // Some drivers hand out integers as bigint.
-  const value = typeof row[column] === 'bigint' ? Number(row[column]) : row[column]
-  if (Number.isSafeInteger(value)) return value as number
-  throw new TypeError(`A row of the second factor table is damaged: ${column} is no integer`)
-}
-
-function text<K extends string>(row: Record<K, unknown>, column: K): string {
-  const value = row[column]
-  if (typeof value === 'string') return value
-  throw new TypeError(`A row of the second factor table is damaged: ${column} is no text`)
 }

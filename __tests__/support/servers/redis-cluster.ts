@@ -31,7 +31,22 @@ export async function startRedisCluster(): Promise<RedisCluster> {
     const args = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '5000', '--appendonly', 'yes']
     return new ServerProcess(redisCommand(port, own, args), () => ping(port))
   })
-  await Promise.all(servers.map((server) => server.start()))
+  const stop = async () => {
+    await Promise.all(servers.map((server) => server.end('SIGKILL')))
+    rmSync(folder, { recursive: true, force: true })
+  }
+  try {
+    await Promise.all(servers.map((server) => server.start()))
+    await makeCluster(ports)
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return { ports, nodes: ports.map((port) => ({ host: '127.0.0.1', port })), stop }
+}
+
+/** Makes a cluster of the nodes, and waits until all of them see it. */
+async function makeCluster(ports: number[]): Promise<void> {
   const addresses = ports.map((port) => `127.0.0.1:${port}`)
   execFileSync(tools.redisCli.path() as string, [
     '--cluster',
@@ -42,14 +57,6 @@ export async function startRedisCluster(): Promise<RedisCluster> {
     '--cluster-yes',
   ])
   await Promise.all(ports.map(agreed))
-  return {
-    ports,
-    nodes: ports.map((port) => ({ host: '127.0.0.1', port })),
-    async stop() {
-      await Promise.all(servers.map((server) => server.end('SIGKILL')))
-      rmSync(folder, { recursive: true, force: true })
-    },
-  }
 }
 
 async function lowPort(): Promise<number> {

@@ -61,7 +61,10 @@ export class ServerProcess {
         await this.probe()
         return
       } catch (error) {
-        if (tries > 600) throw new Error(`${program} does not answer (${error}):\n${said}`)
+        if (tries > 600) {
+          await this.end('SIGKILL')
+          throw new Error(`${program} does not answer (${error}):\n${said}`)
+        }
       }
       await Promise.race([ended, delay(50)])
     }

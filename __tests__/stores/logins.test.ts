@@ -1,0 +1,132 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { Clock } from '../support/clock'
+import { enrolCrowd, type Member } from '../support/crowd'
+import { type OpenStore, openStore, type Place, places } from '../support/stores'
+
+const { describeWith } = require('../support/tools')
+
+jest.setTimeout(120_000)
+
+const PROCESSES = 4
+const ACCOUNTS = 100
+
+/** One of the processes of the app. */
+class LoginProcess {
+  readonly child: ChildProcess
+  readonly answers: { username: string; status: number }[] = []
+  onAnswer: () => void = () => {}
+
+  constructor() {
+    this.child = fork(join(__dirname, 'login-process.cjs'), [String(ACCOUNTS)])
+    this.child.on('message', (message: { username?: string; status?: number }) => {
+      if (message.username === undefined) return
+      this.answers.push(message as { username: string; status: number })
+      this.onAnswer()
+    })
+  }
+
+  /** Until it says so; or it is gone, which is false. */
+  async saying(word: 'up' | 'begun' | 'ended'): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.child.on('message', (message: object) => {
+        if (word in message) resolve(true)
+      })
+      this.child.once('exit', () => resolve(false))
+    })
+  }
+
+  async step(word: 'begun' | 'ended', message: object): Promise<boolean> {
+    const said = this.saying(word)
+    this.child.send(message)
+    return said
+  }
+
+  async end(): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return
+    const ended = once(this.child, 'exit')
+    this.child.kill('SIGKILL')
+    await ended
+  }
+}
+
+/** They go on from store to store: starting them is what takes longest. */
+let processes: LoginProcess[] = []
+
+async function startProcesses(): Promise<void> {
+  const missing = Array.from({ length: PROCESSES - processes.length }, () => new LoginProcess())
+  await Promise.all(missing.map((each) => each.saying('up')))
+  processes.push(...missing)
+  for (const each of processes) each.answers.length = 0
+}
+afterAll(() => Promise.all(processes.map((each) => each.end())))
+
+for (const { name, needs, start } of places) {
+  describeWith(needs, `${PROCESSES} processes at one ${name}`, () => {
+    const clock = new Clock()
+    let place: Place
+    let own: OpenStore
+    let members: Member[]
+
+    beforeAll(async () => {
+      place = await start()
+      own = openStore(place.url)
+      members = await enrolCrowd(own.store, ACCOUNTS, clock)
+    })
+    afterAll(async () => {
+      await own?.close()
+      await place?.stop()
+    })
+    beforeEach(async () => {
+      await startProcesses()
+      await begin()
+    })
+
+    /** All processes bring all accounts to the challenge, at the next step. */
+    async function begin() {
+      clock.nextStep()
+      const begun = processes.map((each) =>
+        each.step('begun', { step: 'begin', url: place.url, time: clock.time }),
+      )
+      expect(await Promise.all(begun)).toEqual(processes.map(() => true))
+    }
+
+    const codes = () => Object.fromEntries(members.map(({ username, phone }) => [username, phone.code()]))
+    const submit = (to: LoginProcess[]) =>
+      Promise.all(to.map((each) => each.step('ended', { step: 'submit', codes: codes() })))
+
+    function successes(): Map<string, number> {
+      const found = new Map<string, number>()
+      for (const { username, status } of processes.flatMap(({ answers }) => answers)) {
+        if (status === 200) found.set(username, (found.get(username) ?? 0) + 1)
+      }
+      return found
+    }
+
+    test('400 logins with 100 codes: 100 successes, one each', async () => {
+      expect(await submit(processes)).toEqual(processes.map(() => true))
+      const answers = processes.flatMap((each) => each.answers)
+      expect(answers).toHaveLength(PROCESSES * ACCOUNTS)
+      expect([...successes().values()]).toEqual(Array(ACCOUNTS).fill(1))
+      expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 401]))
+    })
+
+    test('one of them is killed in the middle: no code twice, and every account works', async () => {
+      const [victim, ...others] = processes as [LoginProcess, ...LoginProcess[]]
+      victim.onAnswer = () => {
+        if (victim.answers.length === 10) victim.child.kill('SIGKILL')
+      }
+      const [victimEnded, ...othersEnded] = await submit(processes)
+      expect([victimEnded, ...othersEnded]).toEqual([false, true, true, true])
+      expect(Math.max(...successes().values())).toBe(1)
+
+      processes = others
+      for (const each of processes) each.answers.length = 0
+      await begin()
+      await submit(processes)
+      expect(successes().size).toBe(ACCOUNTS)
+      expect(Math.max(...successes().values())).toBe(1)
+    })
+  })
+}

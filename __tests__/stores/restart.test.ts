@@ -1,0 +1,125 @@
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createTestApp } from '../support/app'
+import { Client } from '../support/client'
+import { Clock } from '../support/clock'
+import { enrolCrowd, type Member } from '../support/crowd'
+import { startPostgres } from '../support/servers/postgres'
+import { startRedis } from '../support/servers/redis'
+import type { DatabaseServer } from '../support/servers/server-process'
+import { all, RecordingSessions } from '../support/sessions'
+import { type OpenStore, openStore } from '../support/stores'
+
+const { describeWith } = require('../support/tools')
+
+jest.setTimeout(120_000)
+
+const LOGINS = 1000
+const AT_ONCE = 20
+
+type Outcome = 'in' | 'away'
+
+describe.each<[string, string, () => Promise<DatabaseServer>]>([
+  ['PostgreSQL', 'postgres', startPostgres],
+  ['Redis', 'redis', () => startRedis()],
+])('%s', (name, tool, start) => {
+  describeWith([tool], `${name} is killed and started again in the middle of ${LOGINS} logins`, () => {
+    const clock = new Clock()
+    const sessionStore = new RecordingSessions()
+    let server: DatabaseServer
+    let open: OpenStore
+    let members: Member[]
+    let listening: Server
+    const outcomes: Outcome[] = []
+
+    beforeAll(async () => {
+      server = await start()
+      open = openStore(server.url)
+      members = await enrolCrowd(open.store, LOGINS, clock)
+      const { app } = createTestApp({
+        store: open.store,
+        sessionStore,
+        clock,
+        secondFactor: { storeTimeout: '2s', onUnavailable() {} },
+      })
+      listening = app.listen(0, '127.0.0.1')
+      await new Promise((resolve) => listening.once('listening', resolve))
+    })
+    afterAll(async () => {
+      listening?.close()
+      listening?.closeAllConnections()
+      await open?.close()
+      await server?.stop()
+    })
+
+    /** The whole way of one person. Every answer is one of those that there may be. */
+    async function logIn({ username, phone }: Member): Promise<Outcome> {
+      const client = new Client(`http://127.0.0.1:${(listening.address() as AddressInfo).port}` as never)
+      const login = await inTime(client.login(username))
+      expect([403, 503]).toContain(login.status)
+      if (login.status === 503) return 'away'
+      const { csrfToken } = login.body
+      const header = { 'x-csrf-token': csrfToken }
+      const proof = await inTime(client.send('POST', '/two-factor/challenge', { code: phone.code() }, header))
+      expect([200, 503]).toContain(proof.status)
+      return proof.status === 200 ? 'in' : 'away'
+    }
+
+    async function everybody(work: (member: Member) => Promise<void>): Promise<void> {
+      const queue = [...members]
+      await Promise.all(
+        Array.from({ length: AT_ONCE }, async () => {
+          for (let member = queue.pop(); member; member = queue.pop()) await work(member)
+        }),
+      )
+    }
+
+    test('every request is answered, and nobody is let in without a factor', async () => {
+      clock.nextStep()
+      let restarted: Promise<void> | null = null
+      await everybody(async (member) => {
+        const outcome = await logIn(member)
+        outcomes.push(outcome)
+        if (outcomes.length === 300) {
+          restarted = server.kill().then(async () => {
+            // Away until some have met it so.
+            while (outcomes.filter((one) => one === 'away').length < 30) await new Promise(setImmediate)
+            await server.restart()
+          })
+        }
+      })
+      await restarted
+      expect(outcomes).toHaveLength(LOGINS)
+      expect(outcomes.filter((outcome) => outcome === 'away').length).toBeGreaterThanOrEqual(30)
+      const verified = (await all(sessionStore)).filter(
+        ({ secondFactor }) => secondFactor?.state === 'verified',
+      )
+      expect(verified).toHaveLength(outcomes.filter((outcome) => outcome === 'in').length)
+      // Passport's user was never written without a proof.
+      const withUser = sessionStore.writes.filter(({ passport }) => passport?.user !== undefined)
+      expect(withUser.filter(({ secondFactor }) => secondFactor?.state !== 'verified')).toEqual([])
+    })
+
+    test('every account works afterwards', async () => {
+      clock.nextStep()
+      const after: Outcome[] = []
+      await everybody(async (member) => {
+        after.push(await logIn(member))
+      })
+      expect(after).toEqual(Array(LOGINS).fill('in'))
+    })
+  })
+})
+
+/** An answer that never comes fails the test by its name. The store has two seconds, and a login asks it twice. */
+async function inTime<T>(answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const never = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error('no answer within ten seconds')), 10_000)
+  })
+  try {
+    return await Promise.race([answer, never])
+  } finally {
+    clearTimeout(timer)
+  }
+}

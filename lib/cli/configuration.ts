@@ -1,0 +1,134 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { extname, join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { SecondFactorStore } from '../stores/store'
+import { Failure, type World } from './command'
+import { reasonOf } from './words'
+
+/** Where the app's keys and store are. */
+export interface Configuration {
+  keys: (string | Uint8Array | undefined)[]
+  /** Where the keys were read, for messages. */
+  keysFrom: string
+  /** A store, or its URL. */
+  store: SecondFactorStore | string
+  /** Where the store was read, for messages. */
+  storeFrom: string
+  storeTimeout?: unknown
+  close?: () => unknown
+}
+
+const NAMES = ['js', 'cjs', 'mjs', 'json'].map((extension) => `second-factor.config.${extension}`)
+const JSON_FIELDS = ['keysFrom', 'store', 'storeFrom', 'storeTimeout']
+
+/**
+ * Reads the config file, or the environment where there is none.
+ *
+ * @param file the file that was named, if any
+ */
+export async function readConfiguration(file: string | undefined, world: World): Promise<Configuration> {
+  const path =
+    file === undefined
+      ? NAMES.map((name) => join(world.cwd, name)).find(existsSync)
+      : resolve(world.cwd, file)
+  if (path === undefined) return fromEnvironment(world.env)
+  if (!existsSync(path)) throw new Failure(`There is no config file ${path}`)
+  return extname(path) === '.json' ? fromJson(path, world.env) : fromModule(path)
+}
+
+function fromEnvironment(env: NodeJS.ProcessEnv): Configuration {
+  const storeFrom = env.SECOND_FACTOR_STORE_URL ? 'SECOND_FACTOR_STORE_URL' : 'DATABASE_URL'
+  const hint = 'or write second-factor.config.js; express-second-factor --help tells more'
+  if (!env.SECOND_FACTOR_KEY) {
+    throw new Failure(
+      `No keys: set SECOND_FACTOR_KEY as your app has it (with --env-file, Node reads it from a file), ${hint}`,
+    )
+  }
+  if (!env[storeFrom]) {
+    throw new Failure(
+      `No store: set SECOND_FACTOR_STORE_URL (or DATABASE_URL), such as sqlite:app.db, ${hint}`,
+    )
+  }
+  return {
+    keys: env.SECOND_FACTOR_KEY.split(','),
+    keysFrom: 'SECOND_FACTOR_KEY',
+    store: env[storeFrom],
+    storeFrom,
+  }
+}
+
+/** A JSON file holds no key: it says which variable of the environment does. */
+function fromJson(path: string, env: NodeJS.ProcessEnv): Configuration {
+  let given: Record<string, unknown>
+  try {
+    given = Object(JSON.parse(readFileSync(path, 'utf8')))
+  } catch {
+    // The parser would quote the text.
+    throw new Failure(`${path} is no JSON`)
+  }
+  const unknown = Object.keys(given).filter((name) => !JSON_FIELDS.includes(name))
+  if (unknown.length > 0) {
+    throw new Failure(`${path} may have ${JSON_FIELDS.join(', ')}, not ${unknown.join(', ')}`)
+  }
+  const from = (name: unknown, otherwise: string) => {
+    const variable = typeof name === 'string' ? name : otherwise
+    const value = env[variable]
+    if (!value) throw new Failure(`${path} names the variable ${variable}, which is not set`)
+    return { value, variable }
+  }
+  const keys = from(given.keysFrom, 'SECOND_FACTOR_KEY')
+  const store =
+    typeof given.store === 'string'
+      ? { value: given.store, variable: path }
+      : from(given.storeFrom, 'SECOND_FACTOR_STORE_URL')
+  return {
+    keys: keys.value.split(','),
+    keysFrom: keys.variable,
+    store: store.value,
+    storeFrom: store.variable,
+    storeTimeout: given.storeTimeout,
+  }
+}
+
+async function fromModule(path: string): Promise<Configuration> {
+  let given: Partial<Configuration>
+  try {
+    const exported = await load(path)
+    given = (await (typeof exported === 'function' ? exported() : exported)) as Partial<Configuration>
+  } catch (error) {
+    throw new Failure(`The config file ${path} fails: ${reasonOf(error)}`)
+  }
+  const { keys, store, storeTimeout, close } = given ?? {}
+  if (!Array.isArray(keys) || !(typeof store === 'string' || isStore(store))) {
+    throw new Failure(
+      `The config file ${path} must export { keys, store }, or a function that gives them: keys as for ` +
+        'createSecondFactor; store a store such as new SqlStore(database, { migrate: false }), or its URL',
+    )
+  }
+  return {
+    keys,
+    keysFrom: path,
+    store,
+    storeFrom: path,
+    storeTimeout,
+    ...(close && { close: () => close.call(given) }),
+  }
+}
+
+async function load(path: string): Promise<unknown> {
+  const module = extname(path) === '.cjs' ? createRequire(path)(path) : await import(pathToFileURL(path).href)
+  // What was compiled from ES modules has its default inside of another.
+  let exported = module
+  for (let depth = 0; depth < 2 && isNested(exported); depth++) exported = exported.default
+  return exported
+}
+
+function isNested(exported: unknown): exported is { default: unknown } {
+  return typeof exported === 'object' && exported !== null && 'default' in exported
+}
+
+function isStore(store: unknown): store is SecondFactorStore {
+  const { get, compareAndSet } = (store ?? {}) as Record<string, unknown>
+  return typeof get === 'function' && typeof compareAndSet === 'function'
+}

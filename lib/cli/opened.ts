@@ -1,0 +1,87 @@
+import { Accounts } from '../account/accounts'
+import { AccountRecords } from '../account/records'
+import { Keyring } from '../crypto/keyring'
+import { type Duration, milliseconds } from '../duration'
+import { ConfigurationError, UnavailableError } from '../errors'
+import type { SecondFactorStore } from '../stores/store'
+import { adviceOn } from './advice'
+import { type Arguments, Failure, type World } from './command'
+import { type Configuration, readConfiguration } from './configuration'
+import { openStore } from './store-url'
+import { reasonOf } from './words'
+
+/** How long a connection may take to close. */
+const CLOSING = 1500
+
+/** The keys and the store of the app, open. */
+export interface Opened {
+  keyring: Keyring
+  store: SecondFactorStore
+  records: AccountRecords
+  accounts: Accounts
+  /** How long one call may wait for the store, milliseconds. */
+  patience: number
+  /** What must not be printed. */
+  hidden: string[]
+}
+
+/** Options of every command that needs keys and store. */
+export const STORE_OPTIONS = { config: { type: 'string' } } as const
+
+/** Opens keys and store, does the work, and closes whatever became of it. */
+export async function withStore(
+  { options }: Arguments,
+  world: World,
+  work: (opened: Opened) => Promise<number>,
+): Promise<number> {
+  const configuration = await readConfiguration(options.config as string | undefined, world)
+  const { store, hidden, close } = openIn(configuration, world)
+  try {
+    const keyring = keyringOf(configuration)
+    const patience = milliseconds((configuration.storeTimeout ?? '5s') as Duration, 'storeTimeout')
+    const records = new AccountRecords(store, keyring, Date.now, patience)
+    const accounts = new Accounts(records, Date.now, 0)
+    return await work({ keyring, store, records, accounts, patience, hidden })
+  } catch (error) {
+    if (!(error instanceof UnavailableError || error instanceof ConfigurationError)) throw error
+    throw new Failure([reasonOf(error, hidden), adviceOn(error)].filter(Boolean).join('\n'))
+  } finally {
+    await within(CLOSING, close)
+  }
+}
+
+function openIn(
+  configuration: Configuration,
+  world: World,
+): { store: SecondFactorStore; hidden: string[]; close(): unknown } {
+  const { store, storeFrom, close } = configuration
+  if (typeof store === 'string') {
+    const opened = openStore(store, storeFrom, world.cwd)
+    return {
+      ...opened,
+      async close() {
+        await opened.close()
+        await close?.()
+      },
+    }
+  }
+  return { store, hidden: [], close: () => close?.() }
+}
+
+function keyringOf({ keys, keysFrom }: Configuration): Keyring {
+  try {
+    return new Keyring(keys)
+  } catch (error) {
+    throw new Failure(`The keys in ${keysFrom} are not right. ${reasonOf(error)}`)
+  }
+}
+
+async function within(time: number, work: () => unknown): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const end = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, time)
+  })
+  // Whatever there was to tell has been told.
+  await Promise.race([Promise.resolve().then(work), end]).catch(() => {})
+  clearTimeout(timer)
+}

@@ -1,0 +1,70 @@
+/** How things are said on a terminal. */
+
+/** 12,345 */
+export function count(number: number): string {
+  return number.toLocaleString('en')
+}
+
+/** 1 account, 2 accounts */
+export function some(number: number, one: string, many = `${one}s`): string {
+  return `${count(number)} ${number === 1 ? one : many}`
+}
+
+/** A moment in milliseconds since 1970, as 2026-05-03 12:00:15 UTC. */
+export function moment(time: number): string {
+  return `${new Date(time).toISOString().slice(0, 19).replace('T', ' ')} UTC`
+}
+
+/** An account id, of which nothing can act on the terminal. */
+export function shown(accountId: string): string {
+  return /^[\w@.:+-]+$/.test(accountId) ? accountId : JSON.stringify(accountId).replace(UNPRINTABLE, escaped)
+}
+
+/** The first few account ids. */
+export function several(accountIds: readonly string[], most = 10): string {
+  const more = accountIds.length - most
+  const named = accountIds.slice(0, most).map(shown).join(', ')
+  return more > 0 ? `${named} and ${count(more)} more` : named
+}
+
+/** An argument for a shell, to be copied. */
+export function quoted(argument: string): string {
+  if (/^[\w@.:+/=-]+$/.test(argument)) return argument
+  if (plain(argument) === argument) return `'${argument.replaceAll("'", "'\\''")}'`
+  const bytes = [...Buffer.from(argument)].map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`)
+  return `$'${bytes.join('')}'`
+}
+
+/**
+ * Why something failed, in the words of those who threw it. They may name the connection, so passwords in URLs,
+ * `hidden`, and whatever looks like a key are taken out, with anything that could act on the terminal.
+ */
+export function reasonOf(error: unknown, hidden: readonly string[] = []): string {
+  const reasons: string[] = []
+  for (let each = error; each && reasons.length < 5; each = (each as Error).cause) {
+    const { message, code, errors } = each as NodeJS.ErrnoException & { errors?: unknown[] }
+    // A host with several addresses fails with one error for each, and no message of its own.
+    const said = message || (errors?.[0] as Error | undefined)?.message || code || String(each)
+    if (!reasons.some((reason) => reason.includes(said))) reasons.push(said.replace(/\.$/, ''))
+  }
+  return withoutSecrets(reasons.join(': ') || 'unknown', hidden)
+}
+
+function withoutSecrets(text: string, hidden: readonly string[]): string {
+  let safe = plain(text)
+    .replace(/([a-z][a-z\d+.-]*:\/\/)[^\s'"`]*@/gi, '$1***@')
+    .replace(/(?<![A-Za-z\d+/_-])[A-Za-z\d+/_-]{43}(?![A-Za-z\d+/_-])=?/g, '***')
+  for (const secret of hidden) if (secret !== '') safe = safe.replaceAll(secret, '***')
+  return safe
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
+
+function plain(text: string): string {
+  return text.replace(UNPRINTABLE, ' ')
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+}

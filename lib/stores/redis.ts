@@ -1,0 +1,164 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { ConfigurationError } from '../errors'
+import { type Connection, connectionOf, type RedisClient } from './redis/clients'
+import { AccountIds, text } from './redis/ids'
+import { inspectMasters } from './redis/inspection'
+import type { SecondFactorStore, StoredRecord, StoreReport } from './store'
+
+export interface RedisStoreOptions {
+  /**
+   * What the keys begin with, before the account id. Default `second-factor:`. No other keys may begin with it.
+   */
+  prefix?: string
+}
+
+/**
+ * Keeps each account's record in one key of a Redis 6.2 or later.
+ *
+ * ```ts
+ * new RedisStore(new Redis(url))          // ioredis, also `new Cluster(nodes)`
+ * new RedisStore(await createClient().connect()) // node-redis, also createCluster, createSentinel
+ * ```
+ *
+ * What Redis forgets reads as "no second factor": it must be set up to keep what it was told, as docs/redis.md
+ * says. Where the app has a SQL database, `SqlStore` is the better place.
+ */
+export class RedisStore implements SecondFactorStore {
+  readonly #connection: Connection
+  readonly #prefix: string
+  readonly #ids: AccountIds
+
+  /** @throws ConfigurationError `SF_REDIS_CLIENT`, `SF_REDIS_PREFIX` */
+  constructor(client: RedisClient, options: RedisStoreOptions = {}) {
+    const { prefix = 'second-factor:' } = options
+    // Without one, every key of the app would be an account.
+    if (typeof prefix !== 'string' || !/^[\x21-\x7e]+$/.test(prefix)) {
+      throw new ConfigurationError('SF_REDIS_PREFIX', 'prefix must be one or more visible ASCII characters')
+    }
+    this.#connection = connectionOf(client)
+    this.#prefix = prefix
+    this.#ids = new AccountIds(this.#connection, prefix)
+  }
+
+  async get(accountId: string): Promise<StoredRecord | null> {
+    const key = this.#keyOf(accountId)
+    // GETEX without an option is GET, but counts as a write: no client sends it to a replica, which may be behind,
+    // a replica refuses it, and so does a master that misses the replicas it was told to have.
+    const reply = await this.#connection.send(key, 'getex', key)
+    return reply === null ? null : recordOf(text(reply))
+  }
+
+  async compareAndSet(accountId: string, expectedVersion: number, next: StoredRecord): Promise<boolean> {
+    const key = this.#keyOf(accountId)
+    // No row has such a version.
+    if (expectedVersion < 0) return false
+    const reply = text(await this.#run(WRITE, key, String(expectedVersion), rowOf(next)))
+    if (reply === 'written') return true
+    if (reply === 'other version') return false
+    throw new TypeError(reply === 'damaged' ? DAMAGED : 'Redis did not answer whether it has written')
+  }
+
+  /**
+   * Redis keeps no order: the first page of a walk fetches the ids of all accounts (SCAN on every master), sorts
+   * them, and keeps them for up to a minute for the pages that follow, each of which goes on where the one before
+   * ended. An account that is made during a walk may be missing from it. While slots of a cluster are being moved,
+   * or a master is replaced, others may be, too.
+   */
+  async list(after: string | null, limit: number): Promise<{ accountId: string; record: StoredRecord }[]> {
+    const walk = await this.#ids.after(after)
+    const rows: { accountId: string; record: StoredRecord }[] = []
+    while (rows.length < limit) {
+      const ids = walk.take(Math.min(limit - rows.length, 500))
+      // Nothing is kept, so that what comes after the last id is looked up anew.
+      if (ids.length === 0) return rows
+      const records = await Promise.all(ids.map((accountId) => this.get(accountId)))
+      for (const [i, record] of records.entries()) {
+        // Erased since its id was fetched, if null.
+        if (record) rows.push({ accountId: ids[i] as string, record })
+      }
+    }
+    const last = rows.at(-1)
+    if (last) this.#ids.keep(walk, last.accountId)
+    return rows
+  }
+
+  async delete(accountId: string): Promise<void> {
+    const key = this.#keyOf(accountId)
+    const reply = await this.#connection.send(key, 'del', key)
+    if (!/^[01]$/.test(String(reply))) throw new TypeError('Redis did not answer whether it has deleted')
+  }
+
+  /**
+   * What of the server's settings would lose second factors, asked of every master: eviction, persistence, being
+   * a replica. Eviction by a `volatile-` policy takes only keys that expire, which these do not.
+   */
+  async inspect(): Promise<StoreReport> {
+    return inspectMasters(await this.#connection.masters())
+  }
+
+  #keyOf(accountId: string): string {
+    assertStorable(accountId)
+    return this.#prefix + accountId
+  }
+
+  /** One round trip; a second one where the server has not seen the script since it started. */
+  async #run(script: Script, key: string, ...args: string[]): Promise<unknown> {
+    try {
+      return await this.#connection.send(key, 'evalsha', script.sha1, '1', key, ...args)
+    } catch (error) {
+      if (!/^NOSCRIPT/.test((error as Error).message)) throw error
+      return this.#connection.send(key, 'eval', script.source, '1', key, ...args)
+    }
+  }
+}
+
+interface Script {
+  source: string
+  sha1: string
+}
+
+/**
+ * A row that is there already, to the letter, was written by this very call: its answer was lost with the
+ * connection, and the client has sent the command again.
+ */
+const WRITE = scriptOf(`
+local row = redis.call('GET', KEYS[1])
+if row == ARGV[2] then return 'written' end
+local version = '0'
+if row then
+  version = string.match(row, '^([1-9]%d*) [01] ')
+  if not version then return 'damaged' end
+end
+if version ~= ARGV[1] then return 'other version' end
+redis.call('SET', KEYS[1], ARGV[2])
+return 'written'
+`)
+
+function scriptOf(source: string): Script {
+  return { source, sha1: createHash('sha1').update(source).digest('hex') }
+}
+
+/** Version, activated, the call that wrote it, sealed. One value, so that it is there as a whole or not at all. */
+const ROW = /^([1-9]\d{0,15}) ([01]) [\w-]{12} ([\x20-\x7e]+)$/
+const DAMAGED = 'A row of the second factors in Redis is damaged'
+
+function rowOf({ version, activated, sealed }: StoredRecord): string {
+  // The call's own mark: two calls that write the same are still two.
+  const row = `${version} ${activated ? 1 : 0} ${randomBytes(9).toString('base64url')} ${sealed}`
+  if (!ROW.test(row)) throw new TypeError('What is to be written is no record')
+  return row
+}
+
+/** What comes back is checked, not believed: a damaged row is an error, never "no second factor". */
+function recordOf(row: string | null): StoredRecord {
+  const [, version, activated, sealed] = row?.match(ROW) ?? []
+  if (sealed === undefined || !Number.isSafeInteger(Number(version))) throw new TypeError(DAMAGED)
+  return { version: Number(version), activated: activated === '1', sealed }
+}
+
+/** Two ids must never meet in one row, as all halves of surrogate pairs would; NUL is refused as by SqlStore. */
+function assertStorable(accountId: string): void {
+  if (accountId.includes('\0') || Buffer.from(accountId).toString() !== accountId) {
+    throw new TypeError('An account id with a NUL or half a surrogate pair cannot be stored')
+  }
+}

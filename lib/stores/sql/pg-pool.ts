@@ -1,0 +1,29 @@
+import type { PostgresPool, PostgresPoolClient } from 'kysely'
+
+/** A pool of `pg`. */
+export interface PgPool {
+  connect(): Promise<unknown>
+  end(): Promise<void>
+  on(event: 'error', listener: (error: Error) => void): unknown
+  listenerCount(event: 'error'): number
+  readonly totalCount: number
+}
+
+/**
+ * The pool, for use by Kysely, whose process outlives a lost connection. A client of `pg` says so twice: to the
+ * query, which rejects, and as an event, which nobody hears while the client is taken out of the pool, and an
+ * `error` that nobody hears ends the process. A pool without a listener says it of idle clients in the same way.
+ */
+export function surviving(pool: PgPool): PostgresPool {
+  const heard = new WeakSet<object>()
+  if (pool.listenerCount('error') === 0) pool.on('error', () => {})
+  return {
+    async connect() {
+      const client = (await pool.connect()) as PostgresPoolClient & Pick<PgPool, 'on'>
+      if (!heard.has(client)) client.on('error', () => {})
+      heard.add(client)
+      return client
+    },
+    end: () => pool.end(),
+  }
+}

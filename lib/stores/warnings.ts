@@ -1,0 +1,15 @@
+import type { SecondFactorStore } from './store'
+
+/**
+ * Asks the store at the start what would lose second factors, and says it as warnings of the process. Nobody
+ * waits for it.
+ */
+export async function warnOfStore(store: SecondFactorStore): Promise<void> {
+  const warn = (text: string) =>
+    process.emitWarning(text, { type: 'SecondFactorWarning', code: 'SF_STORE_WARNING' })
+  try {
+    for (const warning of (await store.inspect?.())?.warnings ?? []) warn(warning)
+  } catch (error) {
+    warn(`The factor store could not be asked how it is set up: ${(error as Error | null)?.message}`)
+  }
+}
