@@ -87,7 +87,7 @@ test('a store that rejects what it does not know passes', async () => {
 
 const wrong: Record<string, [RegExp, new (server: Server) => SecondFactorStore]> = {
   'says true for what it does not know': [
-    /writes were answered true, and [1-9]\d* of them are lost|the write is lost/,
+    /writes were answered true, and [1-9]\d* of them are lost/,
     class extends Right {
       override compareAndSet = (...args: Parameters<Right['compareAndSet']>) =>
         super.compareAndSet(...args).catch(() => true)
@@ -108,7 +108,7 @@ const wrong: Record<string, [RegExp, new (server: Server) => SecondFactorStore]>
     },
   ],
   'asks again, without the condition': [
-    /are lost|the write is lost/,
+    /are lost/,
     class extends Right {
       override compareAndSet = (id: string, expected: number, next: StoredRecord) =>
         super
@@ -134,7 +134,7 @@ const wrong: Record<string, [RegExp, new (server: Server) => SecondFactorStore]>
     },
   ],
   'forgets what it has answered': [
-    /the write is lost|are lost/,
+    /are lost/,
     class extends Right {
       constructor(server: Server) {
         super(server)
@@ -151,7 +151,11 @@ const wrong: Record<string, [RegExp, new (server: Server) => SecondFactorStore]>
 }
 
 test.each(Object.entries(wrong))('a store that %s is found', async (_name, [words, Store]) => {
-  await expect(run(Store)).rejects.toThrow(words)
+  // Where a cut meets a write is a matter of chance: of a hundred runs one or two find nothing.
+  const found = async () => {
+    for (let times = 0; times < 5; times++) await run(Store)
+  }
+  await expect(found()).rejects.toThrow(words)
 })
 
 describe('a store that does not come back', () => {
@@ -205,7 +209,7 @@ describe('a store that does not come back', () => {
       await jest.advanceTimersByTimeAsync(1000)
       await later()
     }
-    await expect(running).rejects.toThrow(/get\(.*\) came to no end in 30 seconds\. A login would hang\./)
+    await expect(running).rejects.toThrow(/^get\([^)]*\) came to no end in 30 seconds\. A login would hang\./)
   })
 })
 
