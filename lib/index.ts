@@ -1,13 +1,27 @@
 export type { AccountStatus } from './account/accounts'
+export type { TrustedDevice } from './account/devices'
 export type { Method } from './account/record'
 export { type Rotation, RotationError, type RotationOptions, type RotationProgress } from './account/rotation'
 export type { Duration } from './duration'
+export type {
+  EventDetails,
+  EventName,
+  EventOrigin,
+  Listener,
+  ProvenBy,
+  Purpose,
+  SecondFactorEvent,
+  SecondFactorEvents,
+} from './events/events'
 export { ConfigurationError, type ProblemCode, UnavailableError } from './errors'
-export type { AccountName, HostCsrf, Policy, SecondFactorOptions } from './options'
+export type { AccountName, AuditLog, HostCsrf, SecondFactorOptions } from './options'
 export type { Layout, LayoutParts, Support } from './pages/renderer'
 export { createSecondFactor, type SecondFactor } from './second-factor'
+export type { Demand, Policy } from './session/demand'
+export type { PolicyPreview } from './session/policy-preview'
 export type { FactorState, RequestFactor } from './session/request-factor'
 export type { RequirementOptions } from './session/require-second-factor'
+export type { VerifiedSession } from './session/verify-session'
 export { MemoryStore } from './stores/memory'
 export { RedisStore, type RedisStoreOptions } from './stores/redis'
 export { SqlStore, type SqlStoreOptions } from './stores/sql'

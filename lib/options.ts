@@ -2,7 +2,10 @@ import type { Request, Response } from 'express'
 import passport from 'passport'
 import { type Duration, milliseconds } from './duration'
 import { ConfigurationError, type UnavailableError } from './errors'
+import type { EventOrigin, SecondFactorEvent } from './events/events'
+import { originOf } from './events/reporter'
 import type { Layout, Support } from './pages/renderer'
+import type { Policy } from './session/demand'
 import type { SecondFactorStore } from './stores/store'
 
 /** An account as the plugin knows it. */
@@ -64,10 +67,30 @@ export interface SecondFactorOptions<User = Express.User> {
    */
   verifyPassword?(user: User, password: string, req: Request): boolean | Promise<boolean>
   /**
-   * Who must have a second factor: such users can do nothing but enrol until they have one. Asked at the login
-   * and at every request of an account without one. Default: nobody.
+   * Who must have a second factor: such users can do nothing but enrol until they have one, or not before
+   * `graceUntil`, and cannot turn it off. Asked at the login and at every request of an account without one.
+   * Default: nobody.
    */
   policy?(user: User, req: Request): Policy | Promise<Policy>
+  /**
+   * Logins for which somebody else has asked for a second factor, such as a provider of single sign-on: they are
+   * neither held nor asked, and pass gates without `maxAge`. Default: none.
+   */
+  skip?(user: User, req: Request): boolean | Promise<boolean>
+  /**
+   * Lets users choose not to be asked again in a browser, for so long. It stands in for the code of a login, and
+   * never for one that a gate with `maxAge` asks for. Default: not offered.
+   */
+  trustedDevices?: { maxAge: Duration }
+  /**
+   * What turning it off takes: `'code'`, or `'fresh'`: a code accepted in the last five minutes, for whatever
+   * purpose, is enough. Default `'code'`.
+   */
+  disable?: 'code' | 'fresh'
+  /** Where events are kept, such as a `SqlAuditLog`. */
+  audit?: AuditLog
+  /** Where a request comes from, for events. Default: `req.id` and `req.ip`. */
+  eventOrigin?(req: Request): EventOrigin
   /**
    * Called when a login has been completed on the plugin's pages, before the answer: what a login route does
    * after Passport (merging a cart, noting the time) does not run there. A session that proves itself again
@@ -119,7 +142,10 @@ export interface SecondFactorOptions<User = Express.User> {
   now?(): number
 }
 
-export type Policy = 'optional' | 'required'
+/** Keeps events. What it rejects is a warning of the process. */
+export interface AuditLog {
+  write(event: SecondFactorEvent): unknown
+}
 
 /** The options with their defaults, as the rooms use them. */
 export interface Settings {
@@ -134,6 +160,12 @@ export interface Settings {
   returnTo: string
   verifyPassword: ((user: Express.User, password: string, req: Request) => boolean | Promise<boolean>) | null
   policy: ((user: Express.User, req: Request) => Policy | Promise<Policy>) | null
+  skip: ((user: Express.User, req: Request) => boolean | Promise<boolean>) | null
+  /** Milliseconds; 0: no device is trusted. */
+  trustAge: number
+  disable: 'code' | 'fresh'
+  audit: AuditLog | null
+  eventOrigin(req: Request): EventOrigin
   onVerified: ((user: Express.User, req: Request, res: Response) => void | Promise<void>) | null
   onCancelled: ((req: Request, res: Response) => void | Promise<void>) | null
   onUnavailable(error: UnavailableError): void
@@ -202,6 +234,24 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     'SF_BACKUP_CODES',
     'Option backupCodes is a number from 1 to 20',
   )
+  must(
+    ['code', 'fresh', undefined].includes(given.disable),
+    'SF_DISABLE',
+    "Option disable is what turning it off takes: 'code', or 'fresh' for a code accepted in the last five minutes",
+  )
+  must(
+    given.audit === undefined || typeof given.audit?.write === 'function',
+    'SF_AUDIT',
+    'Option audit is where events are kept: new SqlAuditLog(database), or your own { write(event) }',
+  )
+  const { trustedDevices } = given
+  const trustAge =
+    trustedDevices === undefined ? 0 : milliseconds(trustedDevices?.maxAge, 'trustedDevices.maxAge')
+  must(
+    trustedDevices === undefined || (trustAge > 0 && Number.isFinite(trustAge)),
+    'SF_DURATION',
+    "Option trustedDevices is { maxAge: '30d' }: for how long a browser is not asked again",
+  )
   const storeTimeout = milliseconds(given.storeTimeout ?? '5s', 'storeTimeout')
   must(
     storeTimeout >= 1 && storeTimeout <= 2 ** 31 - 1,
@@ -220,6 +270,11 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     returnTo: given.returnTo ?? '/',
     verifyPassword: given.verifyPassword?.bind(given) ?? null,
     policy: given.policy?.bind(given) ?? null,
+    skip: given.skip?.bind(given) ?? null,
+    trustAge,
+    disable: given.disable ?? 'code',
+    audit: given.audit ?? null,
+    eventOrigin: given.eventOrigin?.bind(given) ?? originOf,
     onVerified: given.onVerified?.bind(given) ?? null,
     onCancelled: given.onCancelled?.bind(given) ?? null,
     onUnavailable: given.onUnavailable?.bind(given) ?? warnOnceAMinute(),
@@ -246,6 +301,11 @@ const NAMES: ReadonlySet<string> = new Set<keyof SecondFactorOptions>([
   'support',
   'verifyPassword',
   'policy',
+  'skip',
+  'trustedDevices',
+  'disable',
+  'audit',
+  'eventOrigin',
   'onVerified',
   'onCancelled',
   'onUnavailable',
@@ -269,6 +329,8 @@ const NAMES: ReadonlySet<string> = new Set<keyof SecondFactorOptions>([
 const FUNCTIONS = [
   'verifyPassword',
   'policy',
+  'skip',
+  'eventOrigin',
   'isEnrolled',
   'onVerified',
   'onCancelled',

@@ -1,9 +1,13 @@
+import type { IncomingMessage } from 'node:http'
 import type { Request, RequestHandler, Response, Router } from 'express'
+import type { SessionData } from 'express-session'
 import { type AccountStatus, Accounts } from './account/accounts'
 import { AccountRecords } from './account/records'
 import { type Rotation, type RotationOptions, rotate } from './account/rotation'
 import { Keyring } from './crypto/keyring'
 import { ConfigurationError } from './errors'
+import { SecondFactorEvents } from './events/events'
+import { Reporter } from './events/reporter'
 import { accountId, readOptions, type SecondFactorOptions, type Settings } from './options'
 import { Answers } from './pages/answers'
 import { issueToken } from './pages/csrf'
@@ -16,10 +20,13 @@ import { Admission } from './session/admission'
 import { CodeSubmission } from './session/code-submission'
 import { Enrolments } from './session/enrolments'
 import { LoginHook } from './session/login-hook'
+import type { Policy } from './session/demand'
+import { type PolicyPreview, previewPolicy } from './session/policy-preview'
 import { plainPath, type Site, stateOf } from './session/request-factor'
 import { createGate, type RequirementOptions } from './session/require-second-factor'
 import { createSession } from './session/session'
 import { Settler } from './session/settle'
+import { type VerifiedSession, verifySession } from './session/verify-session'
 import { warnOfStore } from './stores/warnings'
 
 export interface SecondFactor {
@@ -47,6 +54,29 @@ export interface SecondFactor {
    * @throws ConfigurationError `SF_STORE_LIST`
    */
   rotateKeys(options?: RotationOptions): Promise<Rotation>
+  /**
+   * What a session is worth where there is no route: at a WebSocket's upgrade, in a worker. Only `verified` has proven
+   * a second factor. Costs what a request costs: at most one read of an account in `revalidateAfter`.
+   *
+   * @param session as express-session has it (`request.session`), or as its store kept it
+   * @param request handed on to Passport and to option `policy`, where they want one
+   * @throws UnavailableError when nothing is known of the account now: let nobody in
+   */
+  verifySession(
+    session: Partial<SessionData> | null | undefined,
+    request?: IncomingMessage,
+  ): Promise<VerifiedSession>
+  /**
+   * Tells of each of these users what a policy would mean, before it is turned on as option `policy`.
+   *
+   * @throws UnavailableError
+   */
+  previewPolicy<User>(
+    users: Iterable<User> | AsyncIterable<User>,
+    policy: (user: User) => Policy | Promise<Policy>,
+  ): AsyncGenerator<PolicyPreview<User>>
+  /** What happened, after it is on record. */
+  readonly events: SecondFactorEvents
   /** For the strategies. @internal */
   readonly submission: CodeSubmission
 }
@@ -74,9 +104,15 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
   // What is known of accounts, and how it changes.
   const keyring = new Keyring(settings.keys)
   const records = new AccountRecords(settings.store, keyring, now, settings.storeTimeout)
-  const accounts = new Accounts(records, now, settings.backupCodes)
+  const accounts = new Accounts(records, now, settings.backupCodes, settings.trustAge)
 
   void warnOfStore(settings.store)
+
+  // What is told of it.
+  const events = new SecondFactorEvents()
+  const reporter = new Reporter(events, now, settings.eventOrigin)
+  const { audit } = settings
+  if (audit) events.on('*', (event) => audit.write(event))
 
   const site: Site = {
     path: settings.path,
@@ -111,13 +147,23 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
 
   // The states of a session, and the ways between them.
   const views = new AccountViews(accounts, settings.revalidateAfter, now)
-  const settler = new Settler(settings, views)
+  const settler = new Settler(settings, views, reporter)
   const admission = new Admission(settings, views)
-  const submission = new CodeSubmission(settings, accounts, views)
+  const submission = new CodeSubmission(settings, accounts, views, reporter)
   const enrolments = new Enrolments(keyring, now)
-  const loginHook = new LoginHook(settings, views, settler, admission, answers)
+  const loginHook = new LoginHook(settings, views, settler, admission, accounts, answers, reporter)
 
-  const rooms: Rooms = { settings, accounts, views, settler, admission, submission, enrolments, answers }
+  const rooms: Rooms = {
+    settings,
+    accounts,
+    views,
+    settler,
+    admission,
+    submission,
+    enrolments,
+    answers,
+    reporter,
+  }
 
   function formToken(req: Request, res: Response): FormToken {
     if (settings.csrf) {
@@ -137,16 +183,23 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
     async revokeSessions(id) {
       await accounts.revokeSessions(accountId(id))
       views.forget(accountId(id))
+      reporter.tell(null, 'sessions-revoked', accountId(id), {})
     },
     async forget(id) {
       await accounts.forget(accountId(id))
       views.forget(accountId(id))
+      reporter.tell(null, 'forgotten', accountId(id), {})
     },
     async reset(id) {
-      await accounts.reset(accountId(id))
+      const wasEnabled = await accounts.reset(accountId(id))
       views.forget(accountId(id))
+      reporter.tell(null, 'reset', accountId(id), { wasEnabled })
     },
     rotateKeys: (how) => rotate(records, how),
+    verifySession: (session, request) => verifySession(settings, views, settler, session, request),
+    previewPolicy: (users, policy) =>
+      previewPolicy(settings, accounts, users, policy as Parameters<typeof previewPolicy<unknown>>[3]) as never,
+    events,
     submission,
   }
 }

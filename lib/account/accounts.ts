@@ -1,5 +1,14 @@
 import { newBackupCodes } from './backup-codes'
-import { type ClockDiagnosis, checkFirstCode, disable, enrol, reset, type StagedEnrolment } from './enrolment'
+import { liveDevices, revokeDevices, type TrustedDevice, useDevice, withDevice } from './devices'
+import {
+  type ClockDiagnosis,
+  checkFirstCode,
+  disable,
+  enrol,
+  replace,
+  reset,
+  type StagedEnrolment,
+} from './enrolment'
 import { type Lock, lockOf, withFailure, withoutFailures } from './lockout'
 import { type AccountRecord, isEnrolled, type Method, type Ruling, revokeSessions } from './record'
 import type { AccountRecords } from './records'
@@ -23,6 +32,8 @@ export interface AccountStatus {
   lastUsedAt: number | null
   /** Per method: null while it may be tried; `until` null: suspended, waiting does not help. */
   locks: Record<Method, Lock | null>
+  /** Browsers at which the user is not asked again. */
+  devices: TrustedDevice[]
 }
 
 /** The epoch of the asking session is over: nothing was evaluated and nothing changed. */
@@ -35,7 +46,18 @@ export type Confirmation =
   | { enabled: false; reason: 'invalid'; clock: ClockDiagnosis | null }
   | ({ enabled: false } & Revoked)
 
+export type Replacement =
+  | { replaced: true; epoch: number }
+  | { replaced: false; reason: 'invalid'; clock: ClockDiagnosis | null }
+  | { replaced: false; reason: 'not-enrolled' }
+  | ({ replaced: false } & Revoked)
+
 export type Disabling = { disabled: true; epoch: number } | { disabled: false; refusal: Refusal }
+
+export type PasswordVerdict =
+  | { verdict: 'right' }
+  | { verdict: 'wrong'; lock: Lock | null }
+  | { verdict: 'locked'; lock: Lock }
 
 export type NewCodes =
   | { made: true; backupCodes: string[]; madeAt: number }
@@ -51,25 +73,35 @@ export class Accounts {
   readonly #records: AccountRecords
   readonly #now: () => number
   readonly #backupCodeCount: number
+  readonly #trustAge: number
 
-  constructor(records: AccountRecords, now: () => number, backupCodeCount: number) {
+  /** @param trustAge how long a device is trusted, milliseconds; 0: none is */
+  constructor(records: AccountRecords, now: () => number, backupCodeCount: number, trustAge = 0) {
     this.#records = records
     this.#now = now
     this.#backupCodeCount = backupCodeCount
+    this.#trustAge = trustAge
   }
 
   async status(accountId: string): Promise<AccountStatus> {
-    return statusOf(await this.#records.read(accountId), this.#now())
+    return statusOf(await this.#records.read(accountId), this.#now(), this.#trustAge)
   }
 
-  /** Checks a code and spends it. */
-  verify(accountId: string, epoch: number, typed: TypedCode): Promise<Answer> {
+  /**
+   * Checks a code and spends it.
+   *
+   * @param device to be trusted from now on, if the code is accepted
+   */
+  verify(accountId: string, epoch: number, typed: TypedCode, device?: TrustedDevice): Promise<Answer> {
     return this.#records.transact<Answer, HashedCode | null>(
       accountId,
       inEpoch<Answer, HashedCode | null>(
         epoch,
         { accepted: false, reason: 'revoked' },
-        (record, now, hashed) => verify(record, typed, now, hashed),
+        (record, now, hashed) => {
+          const { record: next, outcome } = verify(record, typed, now, hashed)
+          return { record: outcome.accepted && device ? withDevice(next, device) : next, outcome }
+        },
       ),
       async (record, now) => (record.epoch === epoch ? hashFor(record, typed, now) : null),
     )
@@ -97,6 +129,64 @@ export class Accounts {
             }
           : { record, outcome: { enabled: false, reason: 'revoked' } }
       }),
+    )
+  }
+
+  /** Puts a new authenticator in the place of the old one, with its first code. */
+  async confirmReplacement(
+    accountId: string,
+    epoch: number,
+    staged: StagedEnrolment,
+    digits: string,
+  ): Promise<Replacement> {
+    const now = this.#now()
+    const first = checkFirstCode(staged.secret, digits, now)
+    if (!first.proven) return { replaced: false, reason: 'invalid', clock: first.clock }
+    return this.#records.transact<Replacement>(
+      accountId,
+      inEpoch<Replacement>(epoch, { replaced: false, reason: 'revoked' }, (record) => {
+        const { record: next, outcome } = replace(record, { ...first, secret: staged.secret }, now)
+        return { record: next, outcome: outcome.replaced ? outcome : { replaced: false, reason: 'not-enrolled' } }
+      }),
+    )
+  }
+
+  /** Turns two-factor authentication off without a code: the caller has seen to it that one was just accepted. */
+  disableFresh(accountId: string, epoch: number): Promise<Disabling> {
+    return this.#records.transact<Disabling>(
+      accountId,
+      inEpoch<Disabling>(epoch, { disabled: false, refusal: { accepted: false, reason: 'revoked' } }, (record, now) => {
+        if (!record.totp) {
+          return { record, outcome: { disabled: false, refusal: { accepted: false, reason: 'not-enrolled' } } }
+        }
+        const off = disable(record, now)
+        return { record: off.record, outcome: { disabled: true, epoch: off.outcome.epoch } }
+      }),
+    )
+  }
+
+  /**
+   * Lets a trusted device stand in for a code.
+   *
+   * @param hashes of the tokens that the browser has
+   * @returns the device and the epoch in which it is trusted; null: it is not
+   */
+  useDevice(accountId: string, hashes: readonly string[]): Promise<{ device: TrustedDevice; epoch: number } | null> {
+    return this.#records.transact(accountId, (record, now) => {
+      const { record: next, outcome } = useDevice(record, hashes, this.#trustAge, now)
+      return { record: next, outcome: outcome && { device: outcome, epoch: record.epoch } }
+    })
+  }
+
+  /**
+   * Ends the trust in a device, or in all of them; answers those that it was ended in.
+   *
+   * @param id null: all
+   */
+  revokeDevices(accountId: string, epoch: number, id: string | null): Promise<TrustedDevice[] | Revoked> {
+    return this.#records.transact<TrustedDevice[] | Revoked>(
+      accountId,
+      inEpoch<TrustedDevice[] | Revoked>(epoch, { reason: 'revoked' }, (record) => revokeDevices(record, id)),
     )
   }
 
@@ -145,22 +235,22 @@ export class Accounts {
    * Guards a password that is asked again inside a session. Every try is on record as a failure before `check` is
    * called and taken off after it was right, so that neither a burst nor a check that throws is a free guess.
    *
-   * @returns whether it was right, or the lock under which it was not looked at
+   * @returns `lock`: the one under which it was not looked at, or the one that a wrong one has brought about
    */
-  async checkPassword(accountId: string, check: () => Promise<boolean>): Promise<boolean | Lock> {
-    const lock = await this.#records.transact<Lock | null>(accountId, (record, now) => {
+  async checkPassword(accountId: string, check: () => Promise<boolean>): Promise<PasswordVerdict> {
+    const { evaluate, lock } = await this.#records.transact(accountId, (record, now) => {
       const present = lockOf(record, 'password', now)
-      return { record: present ? record : withFailure(record, 'password', now), outcome: present }
+      if (present) return { record, outcome: { evaluate: false, lock: present } }
+      const failed = withFailure(record, 'password', now)
+      return { record: failed, outcome: { evaluate: true, lock: lockOf(failed, 'password', now) } }
     })
-    if (lock) return lock
-    const right = await check()
-    if (right) {
-      await this.#records.transact(accountId, (record) => ({
-        record: withoutFailures(record, 'password'),
-        outcome: null,
-      }))
-    }
-    return right
+    if (!evaluate) return { verdict: 'locked', lock: lock as Lock }
+    if (!(await check())) return { verdict: 'wrong', lock }
+    await this.#records.transact(accountId, (record) => ({
+      record: withoutFailures(record, 'password'),
+      outcome: null,
+    }))
+    return { verdict: 'right' }
   }
 
   /** Ends every session's proof and pending login; answers the new epoch. */
@@ -189,7 +279,7 @@ function inEpoch<Outcome, Prepared = undefined>(
     record.epoch === epoch ? rule(record, now, prepared) : { record, outcome: revoked }
 }
 
-export function statusOf(record: AccountRecord, now: number): AccountStatus {
+export function statusOf(record: AccountRecord, now: number, trustAge = 0): AccountStatus {
   const remaining = record.backupCodes?.hashes.length ?? 0
   return {
     enabled: isEnrolled(record),
@@ -204,5 +294,6 @@ export function statusOf(record: AccountRecord, now: number): AccountStatus {
     },
     lastUsedAt: record.lastUsedAt,
     locks: { totp: lockOf(record, 'totp', now), 'backup-code': lockOf(record, 'backup-code', now) },
+    devices: liveDevices(record, trustAge, now),
   }
 }

@@ -1,5 +1,14 @@
 import { findStep, newSecret, STEP_SECONDS, stepAt } from '../authenticators/totp'
-import { type AccountRecord, type BackupCodeSet, EMPTY_RECORD, NO_FAILURES, type Ruling } from './record'
+import { withoutFailures } from './lockout'
+import {
+  type AccountRecord,
+  type BackupCodeSet,
+  EMPTY_RECORD,
+  inNewEpoch,
+  NO_FAILURES,
+  type Ruling,
+  type TotpCredential,
+} from './record'
 
 /** How long an enrolment that was begun can be confirmed, milliseconds. */
 export const ENROLMENT_LIFE = 15 * 60_000
@@ -63,27 +72,40 @@ export function enrol(
   return {
     record: {
       epoch,
-      totp: {
-        secret: Buffer.from(first.secret).toString('base64'),
-        clockSide: first.clockSide,
-        lastStep: first.step,
-        since: now,
-      },
+      totp: credential(first, now),
       backupCodes,
       failures: { totp: NO_FAILURES, 'backup-code': NO_FAILURES, password: NO_FAILURES },
       lastUsedAt: now,
       disabledAt: null,
+      devices: [],
     },
     outcome: { enrolled: true, epoch },
   }
 }
 
+/**
+ * A new phone in the place of the old one, whose secret works until this very write. Backup codes stay; what was
+ * counted against the old one is over, since another proof of the second factor came before.
+ */
+export function replace(
+  record: AccountRecord,
+  first: { secret: Uint8Array; step: number; clockSide: -1 | 0 | 1 },
+  now: number,
+): Ruling<{ replaced: true; epoch: number } | { replaced: false }> {
+  if (!record.totp) return { record, outcome: { replaced: false } }
+  const next = withoutFailures(inNewEpoch(record), 'totp')
+  return {
+    record: { ...next, totp: credential(first, now), lastUsedAt: now },
+    outcome: { replaced: true, epoch: next.epoch },
+  }
+}
+
 /** Two-factor authentication goes off. The row and its epoch stay, so that no older session counts again. */
 export function disable(record: AccountRecord, now: number): Ruling<{ epoch: number }> {
-  const epoch = record.epoch + 1
+  const next = inNewEpoch(record)
   return {
-    record: { ...record, epoch, totp: null, backupCodes: null, disabledAt: now },
-    outcome: { epoch },
+    record: { ...next, totp: null, backupCodes: null, disabledAt: now },
+    outcome: { epoch: next.epoch },
   }
 }
 
@@ -93,6 +115,13 @@ export function reset(record: AccountRecord, now: number): Ruling<{ wasEnabled: 
     record: { ...EMPTY_RECORD, epoch: record.epoch + 1, disabledAt: now },
     outcome: { wasEnabled: record.totp !== null },
   }
+}
+
+function credential(
+  { secret, step, clockSide }: { secret: Uint8Array; step: number; clockSide: -1 | 0 | 1 },
+  now: number,
+): TotpCredential {
+  return { secret: Buffer.from(secret).toString('base64'), clockSide, lastStep: step, since: now }
 }
 
 /** Looks for the code ten minutes around, then around every whole half hour up to 14 hours. */

@@ -1,4 +1,5 @@
 import { UnavailableError } from '../errors'
+import type { TrustedDevice } from './devices'
 
 /** The kinds of second factor. Also the `method` in answers, sessions and events. */
 export type Method = 'totp' | 'backup-code'
@@ -51,6 +52,8 @@ export interface AccountRecord {
   lastUsedAt: number | null
   /** When it was turned off, milliseconds since 1970; null while it is on, and where it never was. */
   disabledAt: number | null
+  /** Browsers at which the user is not asked again. */
+  devices: TrustedDevice[]
 }
 
 /** A rule's answer: the next record (the very same object when nothing changes) and what to tell. */
@@ -69,6 +72,7 @@ export const EMPTY_RECORD: AccountRecord = {
   failures: { totp: NO_FAILURES, 'backup-code': NO_FAILURES, password: NO_FAILURES },
   lastUsedAt: null,
   disabledAt: null,
+  devices: [],
 }
 
 /** Two-factor authentication is on: there is an authenticator. */
@@ -76,9 +80,14 @@ export function isEnrolled(record: AccountRecord): boolean {
   return record.totp !== null
 }
 
+/** The record as a new epoch begins: all sessions but the acting one lose their proof, and all devices their trust. */
+export function inNewEpoch(record: AccountRecord): AccountRecord {
+  return { ...record, epoch: record.epoch + 1, devices: [] }
+}
+
 /** All sessions but the acting one lose their proof. */
 export function revokeSessions(record: AccountRecord): Ruling<{ epoch: number }> {
-  const next = { ...record, epoch: record.epoch + 1 }
+  const next = inNewEpoch(record)
   return { record: next, outcome: { epoch: next.epoch } }
 }
 
@@ -90,7 +99,10 @@ export function serialize(record: AccountRecord): string {
 export function parse(text: string): AccountRecord {
   try {
     const { v, ...record } = JSON.parse(text)
-    if (v === 1 && Number.isSafeInteger(record.epoch) && typeof record.failures === 'object') return record
+    if (v === 1 && Number.isSafeInteger(record.epoch) && typeof record.failures === 'object') {
+      // What a record of an earlier version does not have yet.
+      return { ...EMPTY_RECORD, ...record }
+    }
   } catch {
     // not JSON: told below, without the text
   }

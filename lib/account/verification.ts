@@ -7,7 +7,8 @@ import type { TypedCode } from './typed-code'
 /** The answer to a code. Wrong, used and expired codes are one and the same. */
 export type Verdict =
   | { accepted: true; method: Method; epoch: number; backupCodesRemaining: number }
-  | { accepted: false; reason: 'invalid' }
+  /** `lock`: the lock that this failure has brought about, if any. */
+  | { accepted: false; reason: 'invalid'; lock: Lock | null }
   | { accepted: false; reason: 'locked'; lock: Lock }
   | { accepted: false; reason: 'not-enrolled' }
 
@@ -51,7 +52,11 @@ export function verify(
       ? spendStep(record, record.totp, typed.code, now)
       : spendBackupCode(record, hashed)
   if (!spent) {
-    return { record: withFailure(record, typed.method, now), outcome: { accepted: false, reason: 'invalid' } }
+    const failed = withFailure(record, typed.method, now)
+    return {
+      record: failed,
+      outcome: { accepted: false, reason: 'invalid', lock: lockOf(failed, typed.method, now) },
+    }
   }
   const next = { ...withoutFailures(spent, typed.method), lastUsedAt: now }
   return {

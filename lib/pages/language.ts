@@ -18,6 +18,8 @@ export interface Language {
   /** `14:05 UTC`: what reaches us of a reader does not tell the time zone. */
   time(date: Date): string
   number(value: number): string
+  /** `30 days` */
+  duration(milliseconds: number): string
 }
 
 export interface LanguagesOptions {
@@ -82,6 +84,11 @@ export function createLanguages(options: LanguagesOptions = {}): Languages {
       fullDate: (date) => format(date, { day: 'numeric', month: 'long', year: 'numeric' }),
       time: (date) => format(date, clock),
       number: (value) => new Intl.NumberFormat(formats).format(value),
+      duration: (milliseconds) => {
+        const [unit, size] = UNITS.find(([, one]) => milliseconds >= one) ?? (UNITS.at(-1) as (typeof UNITS)[0])
+        const style = { style: 'unit', unit, unitDisplay: 'long', maximumFractionDigits: 1 } as const
+        return new Intl.NumberFormat(formats, style).format(milliseconds / size)
+      },
     }
   }
 
@@ -98,6 +105,12 @@ export function createLanguages(options: LanguagesOptions = {}): Languages {
     },
   }
 }
+
+const UNITS: [unit: 'day' | 'hour' | 'minute', milliseconds: number][] = [
+  ['day', 86_400_000],
+  ['hour', 3_600_000],
+  ['minute', 60_000],
+]
 
 /** What a refusal is called, in a line: the `title` of `application/problem+json` and a page's heading. */
 export function problemTitle(language: Language, code: ProblemCode): string {
@@ -117,6 +130,7 @@ export function problemDetail(language: Language, problem: PageProblem): string 
     const kind = timeZone ? 'timeZone' : 'clock'
     return t(`problems.invalid_code.${kind}.${direction}`, { difference: span(language, seconds) })
   }
+  if (problem.code === 'step_up_required' && problem.about) return t(`problems.step_up_required.${problem.about}`)
   if (problem.about === 'password') return t(`problems.${problem.code}.password`)
   if (problem.about === 'login') return t('problems.password_required.login')
   return t(`problems.${problem.code}.detail`)

@@ -6,8 +6,11 @@ export interface PageProblem {
   code: ProblemCode
   /** `locked`: when the lock ends; null when the method is suspended. */
   lockedUntil?: Date | null
-  /** `malformed`, `password_required`: a password was sent that is not right; only a new login helps. */
-  about?: 'password' | 'login'
+  /**
+   * `malformed`, `password_required`: a password was sent that is not right; only a new login helps.
+   * `step_up_required`: the kind of code that will do.
+   */
+  about?: 'password' | 'login' | 'totp' | 'backup-code'
   /** `invalid_code` while enrolling: how the phone's clock differs. */
   clock?: ClockDiagnosis
 }
@@ -25,8 +28,14 @@ export type Page =
       enabled: boolean
       since: Date | null
       backupCodes: BackupCodesLeft
+      /** How many browsers are trusted; null: none can be. */
+      devices: number | null
       /** False where the host's policy demands a second factor. */
       mayDisable: boolean
+      /** Until when the user may go on without one. */
+      graceUntil: Date | null
+      /** A new phone was just set up. */
+      justReplaced: boolean
       /** Enabling asks for the password, or a new login, first. */
       asksFirst: boolean
       problem?: PageProblem
@@ -34,6 +43,9 @@ export type Page =
   | {
       /** Before anything has begun: the start button. */
       name: 'enable-start'
+      purpose: 'enable' | 'replace'
+      /** Until when the user may go on without a second factor, where the host demands one. */
+      graceUntil: Date | null
       /** The login is too old: the password is asked, or, without a way to check it, a new login. */
       ask: 'nothing' | 'password' | 'login'
       /** The host demands two-factor authentication before anything else: there is no way back but signing out. */
@@ -42,6 +54,8 @@ export type Page =
     }
   | {
       name: 'enable'
+      /** The first authenticator, or a new phone in the place of the old one. */
+      purpose: 'enable' | 'replace'
       /** SVG text, black on white with its quiet zone. */
       qr: string
       uri: string
@@ -77,6 +91,10 @@ export type Page =
       kind: 'login' | 'step-up'
       /** Step-up: the path that the user was going to. */
       target: string | null
+      /** Step-up: a form was sent that has not been carried out. */
+      notSent: boolean
+      /** Login: for how long this browser can be trusted, milliseconds; null: not. */
+      trustFor: number | null
       method: 'totp' | 'backup-code'
       /** The other method, if the account can use it now. */
       otherMethod: 'totp' | 'backup-code' | null
@@ -90,6 +108,8 @@ export type Page =
     }
   | {
       name: 'disable'
+      /** No code is asked for: one was just accepted. */
+      byClick?: boolean
       /** The kind of code that cannot be tried now; the field stays open for the other, if there is one. */
       lock?: {
         method: 'totp' | 'backup-code'
@@ -97,6 +117,19 @@ export type Page =
         otherMethod: 'totp' | 'backup-code' | null
       }
       problem?: PageProblem
+    }
+  | {
+      name: 'devices'
+      devices: {
+        id: string
+        /** '' if the browser is not known. */
+        label: string
+        firstSeenAt: Date
+        lastSeenAt: Date
+        expiresAt: Date
+        /** This session rests on its trust. */
+        current: boolean
+      }[]
     }
   | {
       /** What has no page of its own: csrf, unavailable, not found, ... */

@@ -176,12 +176,13 @@ function hostView(name: string, parts: LayoutParts, req: Request, res: Response)
 function headingOf(language: Language, page: Page): string {
   if (page.name === 'problem') return problemTitle(language, page.problem.code)
   if (page.name === 'challenge') return language.t(`challenge.title.${page.method}`)
-  return language.t(`${page.name}.title`)
+  const replaces = (page.name === 'enable' || page.name === 'enable-start') && page.purpose === 'replace'
+  return language.t(`${page.name}.${replaces ? 'replaceTitle' : 'title'}`)
 }
 
 /** A problem in words. One that concerns the page's field stands beside it, any other above the page's action. */
 function worded(language: Language, page: Page, problem: PageProblem) {
-  const beside = ['malformed', 'invalid_code', 'password_required']
+  const beside = ['malformed', 'invalid_code', 'password_required', 'step_up_required']
   return bare({
     ...problem,
     title: problemTitle(language, problem.code),

@@ -24,11 +24,10 @@ export async function admit(
     status = await rooms.views.read(state.account.id)
     await rooms.settler.settle(req, status)
   }
+  const maxAge = typeof route.maxAge === 'function' ? route.maxAge(rooms.settings) : route.maxAge
   const stale =
-    state.state === 'verified' &&
-    route.maxAge !== undefined &&
-    !isFresh(state, route.maxAge, rooms.settings.now())
+    state.state === 'verified' && maxAge !== undefined && !isFresh(state, maxAge, rooms.settings.now())
   if (route.admits.includes(state.state as SessionState) && !stale) return { status }
-  await turnAway(rooms.settings, rooms.answers, req, res, state, state.base)
+  await turnAway(rooms.settings, rooms.answers, req, res, state, { otherwise: state.base })
   return null
 }

@@ -1,11 +1,9 @@
 import type { AccountStatus } from '../account/accounts'
+import { FRESH_PROOF } from './fresh-proof'
 import { newCodesPage } from './new-codes-page'
 import type { Route, SessionState } from './route'
-import { settingsPage } from './settings'
+import { refuseDisabled } from './settings'
 import { backupCodesLeft, type Visit } from './visit'
-
-/** New codes need a second factor proven at most this long ago, milliseconds. */
-const FRESH_PROOF = 5 * 60_000
 
 const admits: readonly SessionState[] = ['verified', 'unenrolled']
 
@@ -35,10 +33,7 @@ async function renew(visit: Visit): Promise<void> {
     return visit.page(newCodesPage(visit, null, page))
   }
   const { backupCodes, madeAt } = renewal
+  visit.rooms.reporter.tell(visit.req, 'backup-codes-regenerated', visit.account.id, {})
   if (visit.program) return visit.json({ backupCodes })
   return visit.page(newCodesPage(visit, { codes: backupCodes, madeAt }, page))
-}
-
-function refuseDisabled(visit: Visit): Promise<void> {
-  return visit.refuse({ code: 'not_enabled' }, (problem) => settingsPage(visit, problem))
 }

@@ -4,12 +4,14 @@ import type { Method } from '../account/record'
 import { LONGEST_CODE, readTypedCode } from '../account/typed-code'
 import { maskName } from '../pages/mask'
 import type { Page, PageProblem } from '../pages/page'
+import { rememberDevice } from '../session/device-cookie'
 import { save } from '../session/express-sessions'
 import { isHeld, PENDING_LIFE } from '../session/marker'
 import type { Route, SessionState } from './route'
 import { settingsPage } from './settings'
 import { problemOf, type Visit } from './visit'
 
+const METHODS: readonly Method[] = ['totp', 'backup-code']
 const admits: readonly SessionState[] = ['pending', 'verified', 'unenrolled']
 
 export const challengeRoutes: Route[] = [
@@ -32,7 +34,7 @@ async function show(visit: Visit): Promise<void> {
   const lock = status.locks[askedMethod(visit)]
   visit.json({
     state: visit.state.state,
-    methods: status.methods,
+    methods: status.methods.filter((method) => demandedMethods(visit).includes(method)),
     expiresAt: expiresAt(visit),
     lockedUntil: lock && endOf(lock),
     ...(lock && lock.until === null && { suspended: true }),
@@ -41,16 +43,21 @@ async function show(visit: Visit): Promise<void> {
 }
 
 async function submit(visit: Visit): Promise<void> {
-  const { rooms, req, account } = visit
+  const { rooms, req, res, account } = visit
   const typed = readTypedCode(visit.field('code'))
   if (!typed) return refuse(visit, { code: 'malformed' })
-  const answer = await rooms.submission.submit(req, account, typed)
+  if (!demandedMethods(visit).includes(typed.method)) {
+    return refuse(visit, { code: 'step_up_required', about: demandedMethods(visit)[0] as Method })
+  }
+  const trust = wantsTrust(visit.field('trustDevice'))
+  const answer = await rooms.submission.submit(req, account, typed, trust)
   if (!answer.accepted) {
     if (answer.reason === 'revoked') return visit.sessionIsOver()
     return refuse(visit, problemOf(answer), typed.method)
   }
   const returnTo = await visit.enter(answer.proof)
   if (visit.answered) return
+  if (answer.deviceToken) rememberDevice(req, res, answer.deviceToken, rooms.settings.trustAge)
   const redirectTo = returnTo ?? rooms.settings.returnTo
   if (!visit.program) return visit.redirect(redirectTo)
   visit.json({
@@ -69,6 +76,8 @@ async function cancel(visit: Visit): Promise<void> {
   const stepUp = state.state === 'verified'
   if (stepUp) {
     delete marker.returnTo
+    delete marker.demands
+    delete marker.notSent
     await save(req)
   } else {
     await new Promise<void>((resolve, reject) => req.logout((error) => (error ? reject(error) : resolve())))
@@ -91,6 +100,7 @@ function refuse(visit: Visit, problem: PageProblem, tried = askedMethod(visit)):
 async function challengePage(visit: Visit, method: Method, problem?: PageProblem): Promise<Page> {
   const status = visit.status ?? (await visit.rooms.views.read(visit.account.id))
   const other: Method = method === 'totp' ? 'backup-code' : 'totp'
+  const may = status.methods.includes(other) && demandedMethods(visit).includes(other)
   const lock = status.locks[method]
   const stepUp = visit.state.state === 'verified'
   const typed = visit.field('code')
@@ -98,8 +108,10 @@ async function challengePage(visit: Visit, method: Method, problem?: PageProblem
     name: 'challenge',
     kind: stepUp ? 'step-up' : 'login',
     target: stepUp ? (visit.marker.returnTo ?? null) : null,
+    notSent: stepUp && visit.marker.notSent === true,
+    trustFor: stepUp || visit.rooms.settings.trustAge === 0 ? null : visit.rooms.settings.trustAge,
     method,
-    otherMethod: status.methods.includes(other) && !status.locks[other] ? other : null,
+    otherMethod: may && !status.locks[other] ? other : null,
     maskedName: maskName(visit.account.name),
     expiresAt: expiresAt(visit),
     lock: lock && { until: endOf(lock) },
@@ -109,9 +121,21 @@ async function challengePage(visit: Visit, method: Method, problem?: PageProblem
   }
 }
 
-/** The field to show; a code of either kind may be entered in it. */
-function askedMethod({ req }: Visit): Method {
-  return req.query.method === 'backup-code' ? 'backup-code' : 'totp'
+/** The field to show; a code of either kind may be entered in it, unless a gate demands one. */
+function askedMethod(visit: Visit): Method {
+  const demanded = demandedMethods(visit)
+  if (demanded.length === 1) return demanded[0] as Method
+  return visit.req.query.method === 'backup-code' ? 'backup-code' : 'totp'
+}
+
+/** The kinds of code that will do for the gate that sent this session here: a code of another kind is not spent. */
+function demandedMethods({ marker }: Visit): readonly Method[] {
+  return (marker.state === 'verified' && marker.demands?.methods) || METHODS
+}
+
+/** The box of the form, or a program's `true`. */
+function wantsTrust(field: unknown): boolean {
+  return field === true || (typeof field === 'string' && /^(1|on|true|yes)$/i.test(field))
 }
 
 function expiresAt({ marker }: Visit): Date | null {

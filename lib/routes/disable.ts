@@ -2,17 +2,24 @@ import type { AccountStatus } from '../account/accounts'
 import { endOf } from '../account/lockout'
 import type { Method } from '../account/record'
 import { readTypedCode } from '../account/typed-code'
+import type { Settings } from '../options'
 import type { Page, PageProblem } from '../pages/page'
+import { FRESH_PROOF } from './fresh-proof'
 import type { Route, SessionState } from './route'
-import { isRequired, settingsPage } from './settings'
+import { demandOn, settingsPage } from './settings'
 import { problemOf, type Visit } from './visit'
 
 const admits: readonly SessionState[] = ['verified', 'unenrolled']
 
 export const disableRoutes: Route[] = [
-  { method: 'get', path: '/disable', admits, reads: true, handle: show },
-  { method: 'post', path: '/disable', admits, reads: true, handle: submit },
+  { method: 'get', path: '/disable', admits, maxAge, reads: true, handle: show },
+  { method: 'post', path: '/disable', admits, maxAge, reads: true, handle: submit },
 ]
+
+/** Where a fresh proof is enough, it is asked for first. */
+function maxAge({ disable }: Settings): number | undefined {
+  return disable === 'fresh' ? FRESH_PROOF : undefined
+}
 
 async function show(visit: Visit): Promise<void> {
   const problem = await stateProblem(visit)
@@ -23,16 +30,25 @@ async function show(visit: Visit): Promise<void> {
 
 async function submit(visit: Visit): Promise<void> {
   const { rooms, req, account, marker } = visit
-  const typed = readTypedCode(visit.field('code'))
-  if (!typed) return refuse(visit, { code: 'malformed' })
+  const byClick = rooms.settings.disable === 'fresh'
+  const typed = byClick ? null : readTypedCode(visit.field('code'))
+  if (!typed && !byClick) return refuse(visit, { code: 'malformed' })
   const problem = await stateProblem(visit)
   if (problem) return refuse(visit, problem)
   const askedAt = rooms.settings.now()
-  const disabling = await rooms.accounts.disable(account.id, marker.epoch, typed)
+  const disabling = typed
+    ? await rooms.accounts.disable(account.id, marker.epoch, typed)
+    : await rooms.accounts.disableFresh(account.id, marker.epoch)
   if (!disabling.disabled) {
-    if (disabling.refusal.reason === 'revoked') return visit.sessionIsOver()
-    return refuse(visit, problemOf(disabling.refusal))
+    const { refusal } = disabling
+    if (refusal.reason === 'revoked') return visit.sessionIsOver()
+    if (refusal.reason === 'invalid' && typed) {
+      const failed = { method: typed.method, purpose: 'disable', lock: refusal.lock } as const
+      rooms.reporter.tellFailure(req, account.id, failed)
+    }
+    return refuse(visit, problemOf(refusal))
   }
+  rooms.reporter.tell(req, 'disabled', account.id, {})
   await rooms.admission.stayWithoutFactor(req, account.id, disabling.epoch, askedAt)
   if (visit.program) visit.json({ enabled: false })
   else visit.redirect(visit.url())
@@ -40,7 +56,7 @@ async function submit(visit: Visit): Promise<void> {
 
 async function stateProblem(visit: Visit): Promise<PageProblem | null> {
   if (!(visit.status as AccountStatus).enabled) return { code: 'not_enabled' }
-  return (await isRequired(visit)) ? { code: 'required_by_policy' } : null
+  return (await demandOn(visit)).required ? { code: 'required_by_policy' } : null
 }
 
 function refuse(visit: Visit, problem: PageProblem): Promise<void> {
@@ -58,6 +74,7 @@ async function disablePage(visit: Visit, problem?: PageProblem): Promise<Page> {
   const lock = locks[method]
   return {
     name: 'disable',
+    byClick: visit.rooms.settings.disable === 'fresh',
     ...(lock && {
       lock: {
         method,

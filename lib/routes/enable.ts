@@ -1,14 +1,10 @@
 import type { AccountStatus } from '../account/accounts'
-import type { StagedEnrolment } from '../account/enrolment'
 import { readTypedCode } from '../account/typed-code'
-import { base32 } from '../authenticators/base32'
-import { otpauthUri } from '../authenticators/otpauth-uri'
-import { qrSvg } from '../authenticators/qr'
 import type { Page, PageProblem } from '../pages/page'
-import { expiryOf } from '../session/enrolments'
 import { isFreshLogin, passwordProblem, readPassword, signInAgain } from './fresh-login'
 import { newCodesPage } from './new-codes-page'
 import type { Route, SessionState } from './route'
+import { answerSetUp, setUpPage } from './set-up'
 import { settingsPage } from './settings'
 import type { Visit } from './visit'
 
@@ -23,8 +19,8 @@ export const enableRoutes: Route[] = [
 
 async function show(visit: Visit): Promise<void> {
   if (isEnabled(visit)) return refuseEnabled(visit)
-  const staged = visit.rooms.enrolments.current(visit.req)
-  if (staged) return answer(visit, staged, 200)
+  const staged = visit.rooms.enrolments.current(visit.req, 'enable')
+  if (staged) return answerSetUp(visit, 'enable', staged, 200)
   const csrfToken = visit.csrfToken()
   if (visit.program) return visit.refuse({ code: 'no_enrolment' }, startPage(visit), { csrfToken })
   return visit.page(startPage(visit)())
@@ -36,28 +32,28 @@ async function begin(visit: Visit): Promise<void> {
   if (isEnabled(visit)) return refuseEnabled(visit)
   if (!visit.program && visit.field('signInAgain') !== undefined) return signInAgain(visit)
   const { enrolments } = visit.rooms
-  if (!enrolments.current(visit.req)) {
+  if (!enrolments.current(visit.req, 'enable')) {
     const refusal = await passwordProblem(visit, password)
     if (refusal) {
       const { loginUrl } = visit.rooms.settings
       return visit.refuse(refusal, startPage(visit), refusal.about === 'login' ? { loginUrl } : {})
     }
   }
-  const staged = await enrolments.begin(visit.req)
+  const staged = await enrolments.begin(visit.req, 'enable')
   if (!visit.program) return visit.redirect(visit.url('/enable'))
-  return answer(visit, staged, 201)
+  return answerSetUp(visit, 'enable', staged, 201)
 }
 
 async function confirm(visit: Visit): Promise<void> {
   const { rooms, req, account } = visit
-  const staged = rooms.enrolments.current(req)
+  const staged = rooms.enrolments.current(req, 'enable')
   const repeated = !visit.program && isEnabled(visit) && typeof visit.field('enrolment') === 'string'
   if (repeated) return visit.page(newCodesPage(visit, null, { replaced: false, continueTo: visit.url() }))
 
   const typed = readTypedCode(visit.field('code'))
   if (!typed) {
     return visit.refuse({ code: 'malformed' }, (problem) =>
-      staged ? enrolPage(visit, staged, problem) : startPage(visit)(problem),
+      staged ? setUpPage(visit, 'enable', staged, problem) : startPage(visit)(problem),
     )
   }
   if (isEnabled(visit)) return refuseEnabled(visit)
@@ -70,6 +66,7 @@ async function confirm(visit: Visit): Promise<void> {
       : ({ enabled: false, reason: 'invalid', clock: null } as const)
   if (confirmation.enabled) {
     const { epoch, backupCodes, madeAt } = confirmation
+    rooms.reporter.tell(req, 'enabled', account.id, { method: 'totp' })
     const returnTo = await visit.enter({ accountId: account.id, epoch, method: 'totp', askedAt })
     if (visit.answered) return
     if (visit.program) return visit.json({ enabled: true, backupCodes })
@@ -79,13 +76,13 @@ async function confirm(visit: Visit): Promise<void> {
   if (confirmation.reason === 'revoked') return visit.sessionIsOver()
   const { clock } = confirmation
   return visit.refuse({ code: 'invalid_code', ...(clock && { clock }) }, (problem) =>
-    enrolPage(visit, staged, problem),
+    setUpPage(visit, 'enable', staged, problem),
   )
 }
 
 async function cancel(visit: Visit): Promise<void> {
   const { enrolments } = visit.rooms
-  if (!enrolments.current(visit.req)) {
+  if (!enrolments.current(visit.req, 'enable')) {
     return visit.refuse({ code: 'no_enrolment' }, (problem) =>
       isEnabled(visit) ? settingsPage(visit, problem) : startPage(visit)(problem),
     )
@@ -103,46 +100,14 @@ function refuseEnabled(visit: Visit): Promise<void> {
   return visit.refuse({ code: 'already_enabled' }, (problem) => settingsPage(visit, problem))
 }
 
-async function answer(visit: Visit, staged: StagedEnrolment, status: number): Promise<void> {
-  if (!visit.program) return visit.page(await enrolPage(visit, staged), status)
-  const uri = uriOf(visit, staged)
-  visit.json(
-    {
-      secret: base32(staged.secret),
-      uri,
-      qr: await qrSvg(uri),
-      expiresAt: expiryOf(staged),
-      csrfToken: visit.csrfToken(),
-    },
-    status,
-  )
-}
-
-function uriOf({ rooms, account }: Visit, staged: StagedEnrolment): string {
-  return otpauthUri(rooms.settings.issuer, account.name, staged.secret)
-}
-
 function startPage(visit: Visit): (problem?: PageProblem) => Page {
   const { verifyPassword } = visit.rooms.settings
   return (problem) => ({
     name: 'enable-start',
+    purpose: 'enable',
+    graceUntil: visit.state.graceUntil,
     ask: isFreshLogin(visit) ? 'nothing' : verifyPassword ? 'password' : 'login',
     demanded: visit.mustEnrol,
     ...(problem && { problem }),
   })
-}
-
-async function enrolPage(visit: Visit, staged: StagedEnrolment, problem?: PageProblem): Promise<Page> {
-  const uri = uriOf(visit, staged)
-  return {
-    name: 'enable',
-    qr: await qrSvg(uri),
-    uri,
-    key: (base32(staged.secret).match(/.{4}/g) as string[]).join(' '),
-    issuer: visit.rooms.settings.issuer,
-    accountName: visit.account.name,
-    enrolment: String(staged.startedAt),
-    demanded: visit.mustEnrol,
-    ...(problem && { problem }),
-  }
 }

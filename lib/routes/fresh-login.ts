@@ -20,17 +20,20 @@ export function readPassword(visit: Visit): string | null {
 /** A session that somebody else picked up must not be able to enrol: an old login proves itself again. */
 export async function passwordProblem(visit: Visit, password: string): Promise<PageProblem | null> {
   if (isFreshLogin(visit)) return null
-  const { accounts, settings, submission } = visit.rooms
+  const { accounts, reporter, settings, submission } = visit.rooms
   const { verifyPassword } = settings
   const user = password && verifyPassword ? await submission.user(visit.req) : null
   if (!verifyPassword) return { code: 'password_required', about: 'login' }
   if (!user) return { code: 'password_required' }
-  const right = await accounts.checkPassword(
-    visit.account.id,
+  const { id } = visit.account
+  const answer = await accounts.checkPassword(
+    id,
     async () => (await verifyPassword(user, password, visit.req)) === true,
   )
-  if (right === true) return null
-  return right === false ? { code: 'password_required', about: 'password' } : lockedProblem(right)
+  if (answer.verdict === 'right') return null
+  if (answer.verdict === 'locked') return lockedProblem(answer.lock)
+  reporter.tellFailure(visit.req, id, { method: 'password', purpose: 'enable', lock: answer.lock })
+  return { code: 'password_required', about: 'password' }
 }
 
 /** Out, to the host's login, and back to enabling: where the password cannot be checked here. */

@@ -1,4 +1,5 @@
 import type { Accounts } from '../account/accounts'
+import type { Reporter } from '../events/reporter'
 import type { Settings } from '../options'
 import type { Answers } from '../pages/answers'
 import type { AccountViews } from '../session/account-views'
@@ -17,4 +18,5 @@ export interface Rooms {
   submission: CodeSubmission
   enrolments: Enrolments
   answers: Answers
+  reporter: Reporter
 }

@@ -1,3 +1,4 @@
+import type { Settings } from '../options'
 import type { FactorState } from '../session/request-factor'
 import type { Visit } from './visit'
 
@@ -11,7 +12,7 @@ export interface Route {
   /** The states that get as far as the handler; the others are led to where they can go on. */
   admits: readonly SessionState[]
   /** Verified sessions need a proof at most this old, milliseconds. */
-  maxAge?: number
+  maxAge?: number | ((settings: Settings) => number | undefined)
   /** The account is read before the handler: it gets `status`, and the session is settled by it. */
   reads: boolean
   handle(visit: Visit): Promise<void> | void

@@ -8,8 +8,10 @@ import { admit } from './admit'
 import { backupCodesRoutes } from './backup-codes'
 import { readBody } from './body'
 import { challengeRoutes } from './challenge'
+import { devicesRoutes } from './devices'
 import { disableRoutes } from './disable'
 import { enableRoutes } from './enable'
+import { replaceRoutes } from './replace'
 import type { Rooms } from './rooms'
 import type { Route } from './route'
 import { settingsRoutes } from './settings'
@@ -23,6 +25,8 @@ export const routes: readonly Route[] = [
   ...challengeRoutes,
   ...disableRoutes,
   ...backupCodesRoutes,
+  ...replaceRoutes,
+  ...devicesRoutes,
 ]
 
 /** Whether the router serves a path, by any method or by this one, as Express would find it. */
@@ -30,7 +34,19 @@ export function isRoute(path: string, method?: string): boolean {
   const plain = plainPath(path)
   const verb = method === 'HEAD' ? 'get' : method?.toLowerCase()
   if (plain.startsWith('/assets/')) return verb === undefined || verb === 'get'
-  return routes.some((route) => route.path === plain && (verb === undefined || route.method === verb))
+  return routes.some(
+    (route) => matches(route.path, plain) && (verb === undefined || route.method === verb),
+  )
+}
+
+/** A segment `:id` is any one. */
+function matches(pattern: string, path: string): boolean {
+  const segments = path.split('/')
+  const wanted = pattern.split('/')
+  return (
+    segments.length === wanted.length &&
+    wanted.every((segment, i) => (segment.startsWith(':') ? segments[i] !== '' : segment === segments[i]))
+  )
 }
 
 export function createRouter(rooms: Rooms, assets: RequestHandler): Router {

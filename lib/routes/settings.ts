@@ -1,6 +1,8 @@
 import type { AccountStatus } from '../account/accounts'
 import type { Page, PageProblem } from '../pages/page'
+import type { Demand } from '../session/demand'
 import { userOf } from '../session/passport-session'
+import { shownDevice } from './devices'
 import { isFreshLogin } from './fresh-login'
 import type { Route } from './route'
 import { backupCodesLeft, type Visit } from './visit'
@@ -11,13 +13,16 @@ export const settingsRoutes: Route[] = [
 
 async function show(visit: Visit): Promise<void> {
   if (!visit.program) return visit.page(await settingsPage(visit))
+  const { required, graceUntil } = await demandOn(visit)
   const status = visit.status as AccountStatus
   visit.json({
     state: visit.state.state,
     enabled: status.enabled,
     methods: status.methods,
     backupCodes: backupCodesLeft(status),
-    devices: [],
+    devices: status.devices.map((device) => shownDevice(device)),
+    required,
+    graceUntil,
     csrfToken: visit.csrfToken(),
   })
 }
@@ -25,18 +30,27 @@ async function show(visit: Visit): Promise<void> {
 /** The settings, also with what the state did not allow. */
 export async function settingsPage(visit: Visit, problem?: PageProblem): Promise<Page> {
   const status = visit.status ?? (await visit.rooms.views.read(visit.account.id))
+  const { required, graceUntil } = await demandOn(visit)
   return {
     name: 'settings',
     enabled: status.enabled,
     since: status.since === null ? null : new Date(status.since),
     backupCodes: backupCodesLeft(status),
-    mayDisable: !(await isRequired(visit)),
+    devices: visit.rooms.settings.trustAge > 0 ? status.devices.length : null,
+    mayDisable: !required,
+    graceUntil,
+    justReplaced: status.enabled && visit.req.query.replaced !== undefined,
     asksFirst: !isFreshLogin(visit),
     ...(problem && { problem }),
   }
 }
 
-/** The host demands a second factor of this user: it cannot be turned off. */
-export function isRequired({ rooms, req }: Visit): Promise<boolean> {
-  return rooms.settler.isRequired(userOf(req) as Express.User, req)
+/** What the host demands of this user: whoever must have a second factor cannot turn it off. */
+export function demandOn({ rooms, req }: Visit): Promise<Demand> {
+  return rooms.settler.policyOn(userOf(req) as Express.User, req)
+}
+
+/** There is none that the page could be about. */
+export function refuseDisabled(visit: Visit): Promise<void> {
+  return visit.refuse({ code: 'not_enabled' }, (problem) => settingsPage(visit, problem))
 }

@@ -88,7 +88,7 @@ export class Visit {
   async sessionIsOver(): Promise<void> {
     const { rooms, req, res, state } = this
     await rooms.settler.settle(req, await rooms.views.read(this.account.id))
-    await turnAway(rooms.settings, rooms.answers, req, res, state, state.base)
+    await turnAway(rooms.settings, rooms.answers, req, res, state, { otherwise: state.base })
   }
 
   /** Refuses: programs get the problem, people the page they were on, with it. */

@@ -22,10 +22,13 @@ export class AccountViews {
   /**
    * What is known of an account, without asking the store; null when that is nothing, too old, or older than a
    * session that another process made in a newer epoch.
+   *
+   * @param device whether this one is trusted must be known, too
    */
-  remembered(accountId: string, epoch: number): AccountView | null {
+  remembered(accountId: string, epoch: number, device?: string): AccountView | null {
     const known = this.#views.get(accountId)
     if (!known?.view || known.view.epoch < epoch) return null
+    if (device !== undefined && !known.view.devices) return null
     return this.#lasts(known.readAt) ? known.view : null
   }
 
@@ -34,7 +37,8 @@ export class AccountViews {
     const readAt = this.#now()
     const status = await this.#accounts.status(accountId)
     const { epoch, enabled, disabledAt } = status
-    this.#remember(accountId, { epoch, enabled, disabledAt }, readAt)
+    const devices = status.devices.map(({ id }) => ({ id }))
+    this.#remember(accountId, { epoch, enabled, disabledAt, devices }, readAt)
     return status
   }
 

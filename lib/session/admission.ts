@@ -40,6 +40,7 @@ export class Admission {
       verifiedAt: now,
       // The forms of a page that was open before still post.
       csrf: marker.csrf,
+      ...(marker.notSent && { notSent: true }),
     }
     await save(req)
     this.views.note(accountId, { epoch, enabled: true }, askedAt)

@@ -1,16 +1,21 @@
 import type { Request } from 'express'
 import type { Accounts, Refusal } from '../account/accounts'
+import { newDevice } from '../account/devices'
 import type { TypedCode } from '../account/typed-code'
 import { ConfigurationError } from '../errors'
+import type { Reporter } from '../events/reporter'
 import type { Settings } from '../options'
 import type { AccountViews } from './account-views'
+import { deviceLabel } from './device-label'
 import { sessionOf } from './express-sessions'
 import { isHeld, type Marker } from './marker'
 import { userOf } from './passport-session'
 import type { Proof } from './proof'
 import type { SessionAccount } from './request-factor'
 
-export type Submitted = { accepted: true; proof: Proof; backupCodesRemaining: number } | Refusal
+export type Submitted =
+  /** `deviceToken`: for the browser's cookie, where it is to be trusted. */
+  { accepted: true; proof: Proof; backupCodesRemaining: number; deviceToken: string | null } | Refusal
 
 /** Checks a code for the account of a request's session, and nobody else's. */
 export class CodeSubmission {
@@ -18,19 +23,48 @@ export class CodeSubmission {
     private readonly settings: Settings,
     private readonly accounts: Accounts,
     private readonly views: AccountViews,
+    private readonly reporter: Reporter,
   ) {}
 
-  /** @throws UnavailableError */
-  async submit(req: Request, account: SessionAccount, typed: TypedCode): Promise<Submitted> {
-    const { epoch } = sessionOf(req).secondFactor as Marker
-    const askedAt = this.settings.now()
-    const answer = await this.accounts.verify(account.id, epoch, typed)
+  /**
+   * @param trust this browser is not to be asked again
+   * @throws UnavailableError
+   */
+  async submit(
+    req: Request,
+    account: SessionAccount,
+    typed: TypedCode,
+    trust = false,
+  ): Promise<Submitted> {
+    const marker = sessionOf(req).secondFactor as Marker
+    const { trustAge, now } = this.settings
+    const askedAt = now()
+    // Trust belongs to a login; whoever is in already has nothing to gain by it but a thief.
+    const trusted =
+      trust && trustAge > 0 && isHeld(marker)
+        ? newDevice(deviceLabel(req.headers['user-agent']), trustAge, askedAt)
+        : null
+    const purpose = isHeld(marker) ? 'login' : 'step-up'
+    const answer = await this.accounts.verify(account.id, marker.epoch, typed, trusted?.device)
     // The session is of another time of the account: whatever is remembered of it is too.
     if (!answer.accepted && answer.reason === 'revoked') this.views.forget(account.id)
-    if (!answer.accepted) return answer
-    const { method, backupCodesRemaining } = answer
-    const proof = { accountId: account.id, epoch: answer.epoch, method, askedAt }
-    return { accepted: true, proof, backupCodesRemaining }
+    if (!answer.accepted) {
+      if (answer.reason === 'invalid') {
+        this.reporter.tellFailure(req, account.id, { method: typed.method, purpose, lock: answer.lock })
+      }
+      return answer
+    }
+    const { method, backupCodesRemaining, epoch } = answer
+    this.reporter.tell(req, 'verified', account.id, { method, purpose })
+    if (method === 'backup-code') {
+      this.reporter.tell(req, 'backup-code-used', account.id, { remaining: backupCodesRemaining })
+    }
+    if (trusted) {
+      const { id, label, expiresAt } = trusted.device
+      this.reporter.tell(req, 'device-trusted', account.id, { device: id, label, until: new Date(expiresAt) })
+    }
+    const proof = { accountId: account.id, epoch, method, askedAt }
+    return { accepted: true, proof, backupCodesRemaining, deviceToken: trusted?.token ?? null }
   }
 
   /** The host's user of the session: the one of this request, or the one that half a login holds. */

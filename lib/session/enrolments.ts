@@ -4,7 +4,11 @@ import type { Keyring } from '../crypto/keyring'
 import { save, sessionOf } from './express-sessions'
 import type { Marker } from './marker'
 
-const CONTEXT = 'enrolment'
+/** What an authenticator is set up for: the first of an account, or one in the place of another. */
+export type StagingPurpose = 'enable' | 'replace'
+
+/** One that was begun for the one is nothing to the other. */
+const CONTEXTS: Record<StagingPurpose, string> = { enable: 'enrolment', replace: 'replacement' }
 
 /**
  * Keeps an enrolment that was begun in the session that began it, sealed: who reads the session store learns no
@@ -17,9 +21,9 @@ export class Enrolments {
   ) {}
 
   /** The enrolment of this session, or null when none was begun or its time is over. */
-  current(req: Request): StagedEnrolment | null {
+  current(req: Request, purpose: StagingPurpose): StagedEnrolment | null {
     const { accountId, enrolment } = sessionOf(req).secondFactor as Marker
-    const text = enrolment && this.#opened(accountId, enrolment)
+    const text = enrolment && this.#opened(accountId, purpose, enrolment)
     if (!text) return null
     const { secret, startedAt } = JSON.parse(text)
     if (this.now() >= startedAt + ENROLMENT_LIFE) return null
@@ -27,8 +31,8 @@ export class Enrolments {
   }
 
   /** Begins one; asked for again it is the same. */
-  async begin(req: Request): Promise<StagedEnrolment> {
-    const present = this.current(req)
+  async begin(req: Request, purpose: StagingPurpose): Promise<StagedEnrolment> {
+    const present = this.current(req, purpose)
     if (present) return present
     const marker = sessionOf(req).secondFactor as Marker
     const staged = beginEnrolment(this.now())
@@ -36,15 +40,15 @@ export class Enrolments {
       secret: Buffer.from(staged.secret).toString('base64'),
       startedAt: staged.startedAt,
     })
-    marker.enrolment = this.keyring.seal(marker.accountId, CONTEXT, text)
+    marker.enrolment = this.keyring.seal(marker.accountId, CONTEXTS[purpose], text)
     await save(req)
     return staged
   }
 
   /** One that no key opens any more is as good as none: nothing rests on it yet. */
-  #opened(accountId: string, sealed: string): string | null {
+  #opened(accountId: string, purpose: StagingPurpose, sealed: string): string | null {
     try {
-      return this.keyring.open(accountId, CONTEXT, sealed)
+      return this.keyring.open(accountId, CONTEXTS[purpose], sealed)
     } catch {
       return null
     }

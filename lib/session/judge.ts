@@ -15,6 +15,8 @@ export interface AccountView {
   enabled: boolean
   /** When it was turned off, as far as the store knows of it. */
   disabledAt?: number | null
+  /** The devices that are trusted; without it, not known. */
+  devices?: readonly { id: string }[]
 }
 
 /** What to do with a session that Passport calls logged in. */
@@ -42,13 +44,22 @@ export function judgeLogin(
 ): LoginJudgement {
   const own = marker?.accountId === accountId && !isHeld(marker) ? marker : null
   if (view.enabled) {
-    return own?.state === 'verified' && own.epoch === view.epoch
+    return own?.state === 'verified' && own.epoch === view.epoch && isStillTrusted(own, view)
       ? { verdict: 'keep', marker: own }
       : { verdict: 'hold', as: 'pending' }
   }
-  if (own && (own.epoch !== view.epoch || own.state === 'verified')) return { verdict: 'log-out' }
+  if (own && own.epoch !== view.epoch) return { verdict: 'log-out' }
+  if (own?.state === 'verified') {
+    // What a provider has proven does not rest on a factor of ours.
+    return own.method === 'single-sign-on' ? { verdict: 'keep', marker: own } : { verdict: 'log-out' }
+  }
   if (required) return { verdict: 'hold', as: 'must-enrol' }
   return own ? { verdict: 'keep', marker: own } : { verdict: 'adopt' }
+}
+
+/** A session that a trusted device has let in lasts as long as that trust. */
+function isStillTrusted({ device }: VerifiedMarker, { devices = [] }: AccountView): boolean {
+  return device === undefined || devices.some(({ id }) => id === device)
 }
 
 /**

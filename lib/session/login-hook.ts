@@ -1,18 +1,22 @@
 import type { NextFunction, Request, Response } from 'express'
+import type { Accounts } from '../account/accounts'
 import { ConfigurationError, UnavailableError } from '../errors'
+import type { Reporter } from '../events/reporter'
 import type { Settings } from '../options'
 import type { Answers } from '../pages/answers'
 import { isProgram } from '../pages/callers'
 import type { AccountViews } from './account-views'
 import type { Admission } from './admission'
+import { isHeldBy } from './demand'
+import { deviceHashes } from './device-cookie'
 import { save, sessionOf, shapeNextSession } from './express-sessions'
 import { type AccountView, heldGoesOn, judgeLogin } from './judge'
-import { type HeldMarker, isHeld, type Marker, newCsrfSecret } from './marker'
+import { type HeldMarker, isHeld, type Marker, newCsrfSecret, type VerifiedMarker } from './marker'
 import { passportUser, setUser } from './passport-session'
 import { takeProof } from './proof'
 import { knownStateOf, type RequestState, type SessionAccount } from './request-factor'
 import { ownPath } from './return-to'
-import { heldMarker, hold, type Settler } from './settle'
+import { heldMarker, hold, type Settler, skippedMarker } from './settle'
 import { dropWithheld } from './withhold'
 
 /** The options of `req.logIn`; `passport.authenticate` hands over its own. */
@@ -48,7 +52,9 @@ export class LoginHook {
     private readonly views: AccountViews,
     private readonly settler: Settler,
     private readonly admission: Admission,
+    private readonly accounts: Accounts,
     private readonly answers: Answers,
+    private readonly reporter: Reporter,
   ) {}
 
   /** Wraps the request's `logIn` and `logOut`, under all their names. */
@@ -108,11 +114,12 @@ export class LoginHook {
       return true
     }
 
+    const login: Login = { req, user, account, options, write: () => promised(logIn, req, user, options) }
     let view: AccountView
-    let required: boolean
+    let verdict: { as: HeldMarker['state'] } | { marker: Marker }
     try {
       view = await this.views.read(account.id)
-      required = await this.settler.isHeldToEnrol(user, req, view)
+      verdict = await this.#judge(login, view)
     } catch (error) {
       if (!(error instanceof UnavailableError)) throw error
       this.settings.onUnavailable(error)
@@ -120,18 +127,53 @@ export class LoginHook {
       return false
     }
 
-    const login: Login = { req, user, account, options, write: () => promised(logIn, req, user, options) }
-    const present = sessionOf(req).secondFactor
-    const ofThisEpoch = present?.epoch === view.epoch ? present : undefined
-    const judgement = judgeLogin(ofThisEpoch, account.id, view, required)
-    if (judgement.verdict !== 'hold') {
-      await this.#goOn(login, view)
+    if ('marker' in verdict) {
+      await this.#goOn(login, verdict.marker)
       return true
     }
-    await this.#hold(login, view, judgement.as)
+    await this.#hold(login, view, verdict.as)
     if (state.isOpen(req)) return true
     await this.#answerHeld(req, res, state)
     return false
+  }
+
+  /** Held, or let in: with the proof that this session has, with what stands in for one, or since none is needed. */
+  async #judge(
+    { req, user, account }: Login,
+    view: AccountView,
+  ): Promise<{ as: HeldMarker['state'] } | { marker: Marker }> {
+    const { epoch } = view
+    const loginAt = this.settings.now()
+    const demand = await this.settler.demandOn(user, req, view)
+    const present = sessionOf(req).secondFactor
+    const own = present?.accountId === account.id && present.epoch === epoch ? present : undefined
+    const judgement = judgeLogin(own, account.id, view, isHeldBy(demand))
+    if (judgement.verdict === 'keep' && judgement.marker.state === 'verified') {
+      return { marker: { ...judgement.marker, loginAt } }
+    }
+    if (await this.settler.isSkipped(user, req)) return { marker: skippedMarker(account, epoch, loginAt) }
+    if (judgement.verdict !== 'hold') {
+      return { marker: { state: 'unenrolled', accountId: account.id, epoch, loginAt, csrf: newCsrfSecret() } }
+    }
+    const trusted = judgement.as === 'pending' ? await this.#trusted(req, account) : null
+    return trusted ? { marker: { ...trusted, loginAt } } : { as: judgement.as }
+  }
+
+  /** The marker of a login in a browser that is trusted, once that is on record. */
+  async #trusted(req: Request, account: SessionAccount): Promise<Omit<VerifiedMarker, 'loginAt'> | null> {
+    const hashes = this.settings.trustAge > 0 ? deviceHashes(req) : []
+    if (hashes.length === 0) return null
+    const used = await this.accounts.useDevice(account.id, hashes)
+    if (!used) return null
+    return {
+      state: 'verified',
+      accountId: account.id,
+      epoch: used.epoch,
+      method: 'trusted-device',
+      verifiedAt: null,
+      device: used.device.id,
+      csrf: newCsrfSecret(),
+    }
   }
 
   /** Half a login. One of the same account that goes on is kept: remember-me logs in at every request. */
@@ -151,6 +193,7 @@ export class LoginHook {
         delete session.returnTo
       })
       await write()
+      this.reporter.tell(req, as === 'pending' ? 'challenged' : 'policy-held', account.id, {})
     } else if (knownStateOf(req).isLoginForm(req)) {
       // The password was given once more: the half login lasts from now on.
       present.heldAt = now
@@ -162,15 +205,9 @@ export class LoginHook {
     knownStateOf(req).become(as, account)
   }
 
-  /** A whole login. A proof that this session already has of the same account stays with it. */
-  async #goOn({ req, account, write }: Login, { epoch }: AccountView): Promise<void> {
-    const { secondFactor: present, returnTo } = sessionOf(req)
-    const loginAt = this.settings.now()
-    const own = present?.accountId === account.id && present.epoch === epoch ? present : null
-    const marker: Marker =
-      own?.state === 'verified'
-        ? { ...own, loginAt }
-        : { state: 'unenrolled', accountId: account.id, epoch, loginAt, csrf: newCsrfSecret() }
+  /** A whole login. */
+  async #goOn({ req, account, write }: Login, marker: Marker): Promise<void> {
+    const { returnTo } = sessionOf(req)
     shapeNextSession(req, (session) => {
       session.secondFactor = marker
       // Our gate may have sent the user to the login; Passport reads this for successReturnToOrRedirect.
@@ -179,8 +216,11 @@ export class LoginHook {
     await write()
     if (sessionOf(req).secondFactor !== marker) throw unknownPassport()
     const state = knownStateOf(req)
-    if (marker.state === 'verified') state.becomeVerified(account, marker.method, marker.verifiedAt)
-    else state.become('unenrolled', account)
+    if (marker.state !== 'verified') return state.become('unenrolled', account)
+    state.becomeVerified(account, marker.method, marker.verifiedAt)
+    if (marker.verifiedAt === null) {
+      this.reporter.tell(req, 'verified', account.id, { method: marker.method, purpose: 'login' })
+    }
   }
 
   async #answerHeld(req: Request, res: Response, state: RequestState): Promise<void> {

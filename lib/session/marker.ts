@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Session, SessionData } from 'express-session'
 import type { Method } from '../account/record'
+import type { ProvenBy } from '../events/events'
 
 interface Common {
   accountId: string
@@ -12,8 +13,12 @@ interface Common {
   csrf: string
   /** Where the user was going. */
   returnTo?: string
-  /** An enrolment that was begun, sealed. */
+  /** An enrolment or a replacement that was begun, sealed. */
   enrolment?: string
+  /** What the gate that sent the user here demands. */
+  demands?: { methods?: Method[] }
+  /** A form was sent and not carried out: the user is told where it is to be sent again. */
+  notSent?: boolean
 }
 
 /** Logged in, without a second factor since the account has none. */
@@ -24,9 +29,11 @@ export interface UnenrolledMarker extends Common {
 /** Logged in, with a second factor proven. */
 export interface VerifiedMarker extends Common {
   state: 'verified'
-  method: Method
-  /** When the second factor was last proven, milliseconds since 1970. */
-  verifiedAt: number
+  method: ProvenBy
+  /** When the second factor was last proven, milliseconds since 1970; null: something stood in for it. */
+  verifiedAt: number | null
+  /** The trusted device that stood in for it. */
+  device?: string
 }
 
 /** Half a login. Passport's user is held here and nowhere else, so that nobody else sees a login. */

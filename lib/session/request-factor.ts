@@ -1,5 +1,5 @@
 import type { Request } from 'express'
-import type { Method } from '../account/record'
+import type { ProvenBy } from '../events/events'
 import { ConfigurationError } from '../errors'
 
 export type FactorState = 'anonymous' | 'unenrolled' | 'pending' | 'must-enrol' | 'verified' | 'unavailable'
@@ -8,10 +8,14 @@ export type FactorState = 'anonymous' | 'unenrolled' | 'pending' | 'must-enrol' 
 export interface RequestFactor {
   /** `pending`, `must-enrol` and `unavailable` are anonymous to the host. */
   readonly state: FactorState
-  /** How the second factor was proven. */
-  readonly method: Method | null
-  /** When it was last proven. */
+  /** How the second factor was proven, or what stood in for it. */
+  readonly method: ProvenBy | null
+  /** When a code was last accepted; null where something stood in for it. */
   readonly verifiedAt: Date | null
+  /** Until when a user who must have a second factor may go on without; null: no such end. */
+  readonly graceUntil: Date | null
+  /** A form of this user was not carried out, since a code was asked for: on the page that it was sent from, once. */
+  readonly formNotSent: boolean
   /** Where a pending user enters the code. */
   readonly challengeUrl: string
   /** Where a user without a second factor gets one. */
@@ -51,8 +55,10 @@ export interface Site {
 /** The same for the rooms of the plugin, with what the host has no use for. Lives as long as its request. */
 export class RequestState implements RequestFactor {
   state: FactorState = 'anonymous'
-  method: Method | null = null
+  method: ProvenBy | null = null
   verifiedAt: Date | null = null
+  graceUntil: Date | null = null
+  formNotSent = false
   account: SessionAccount | null = null
   /** When the request was put into its state, in the milliseconds of `performance`. */
   readonly begunAt = performance.now()
@@ -98,13 +104,13 @@ export class RequestState implements RequestFactor {
     this.account = account
     this.method = null
     this.verifiedAt = null
+    this.graceUntil = null
   }
 
-  becomeVerified(account: SessionAccount, method: Method, verifiedAt: number): void {
-    this.state = 'verified'
-    this.account = account
+  becomeVerified(account: SessionAccount, method: ProvenBy, verifiedAt: number | null): void {
+    this.become('verified', account)
     this.method = method
-    this.verifiedAt = new Date(verifiedAt)
+    this.verifiedAt = verifiedAt === null ? null : new Date(verifiedAt)
   }
 }
 
@@ -174,6 +180,14 @@ class ReadOnly implements RequestFactor {
     return this.#state.verifiedAt
   }
 
+  get graceUntil() {
+    return this.#state.graceUntil
+  }
+
+  get formNotSent() {
+    return this.#state.formNotSent
+  }
+
   get challengeUrl() {
     return this.#state.challengeUrl
   }
@@ -183,7 +197,7 @@ class ReadOnly implements RequestFactor {
   }
 
   toJSON(): RequestFactor {
-    const { state, method, verifiedAt, challengeUrl, enableUrl } = this
-    return { state, method, verifiedAt, challengeUrl, enableUrl }
+    const { state, method, verifiedAt, graceUntil, formNotSent, challengeUrl, enableUrl } = this
+    return { state, method, verifiedAt, graceUntil, formNotSent, challengeUrl, enableUrl }
   }
 }

@@ -1,4 +1,5 @@
 import type { RequestHandler } from 'express'
+import type { Method } from '../account/record'
 import { type Duration, milliseconds } from '../duration'
 import { ConfigurationError } from '../errors'
 import type { Settings } from '../options'
@@ -6,11 +7,19 @@ import type { Answers } from '../pages/answers'
 import { isWithin } from './age'
 import { isOwner } from './owner'
 import { knownStateOf, type RequestState } from './request-factor'
+import { ownPath } from './return-to'
 import { turnAway } from './turn-away'
 
 export interface RequirementOptions {
-  /** How long ago the second factor may have been proven; without it, any time in this session. */
+  /**
+   * How long ago a code may have been accepted; without it, any time in this session. What stands in for a code, such
+   * as a trusted device, never satisfies it.
+   */
   maxAge?: Duration
+  /** The kinds of code that will do. Default: all, and what stands in for a code. */
+  methods?: readonly Method[]
+  /** Where somebody returns whose form was not carried out. Default: the page that it was sent from. */
+  returnTo?: string
 }
 
 /**
@@ -23,23 +32,46 @@ export function createGate(
   answers: Answers,
   options: RequirementOptions = {},
 ): RequestHandler {
-  for (const name of typeof options === 'object' && options !== null ? Object.keys(options) : ['it']) {
-    if (name === 'maxAge') continue
-    throw new ConfigurationError('SF_REQUIREMENT', "requireSecondFactor() takes nothing, or { maxAge: '5m' }")
-  }
+  check(options)
+  const { methods, returnTo } = options
   const maxAge = options.maxAge === undefined ? null : milliseconds(options.maxAge, 'maxAge')
 
   return function requireSecondFactor(req, res, next) {
     try {
       const state = knownStateOf(req)
       if (!isOwner(settings, req, state)) state.become('anonymous', null)
-      if (state.state === 'verified' && (maxAge === null || isFresh(state, maxAge, settings.now())))
+      if (
+        state.state === 'verified' &&
+        (maxAge === null || isFresh(state, maxAge, settings.now())) &&
+        (methods === undefined || methods.includes(state.method as Method))
+      )
         return next()
-      turnAway(settings, answers, req, res, state, settings.returnTo).catch(next)
+      const demands = methods && { methods: [...methods] }
+      turnAway(settings, answers, req, res, state, { otherwise: settings.returnTo, returnTo, demands }).catch(next)
     } catch (error) {
       next(error)
     }
   }
+}
+
+/** @throws ConfigurationError `SF_REQUIREMENT` */
+function check(options: RequirementOptions): void {
+  const known = ['maxAge', 'methods', 'returnTo']
+  const { methods, returnTo } = options ?? {}
+  const right =
+    typeof options === 'object' &&
+    options !== null &&
+    Object.keys(options).every((name) => known.includes(name)) &&
+    (methods === undefined ||
+      (Array.isArray(methods) &&
+        methods.length > 0 &&
+        methods.every((method) => method === 'totp' || method === 'backup-code'))) &&
+    (returnTo === undefined || ownPath(returnTo) !== null)
+  if (right) return
+  throw new ConfigurationError(
+    'SF_REQUIREMENT',
+    "requireSecondFactor() takes nothing, or { maxAge: '5m', methods: ['totp'], returnTo: '/a/page' }",
+  )
 }
 
 /** Whether the second factor was proven at most `maxAge` milliseconds ago. */

@@ -1,10 +1,20 @@
 import type { Request } from 'express'
 import { UnavailableError } from '../errors'
+import type { Reporter } from '../events/reporter'
 import type { Settings } from '../options'
+import { isNavigation } from '../pages/callers'
 import type { AccountViews } from './account-views'
+import { type Demand, demandOf, isHeldBy } from './demand'
 import { save, sessionOf } from './express-sessions'
 import { type AccountView, heldGoesOn, judgeLogin } from './judge'
-import { type AppSession, type HeldMarker, isHeld, newCsrfSecret, type VerifiedMarker } from './marker'
+import {
+  type AppSession,
+  type HeldMarker,
+  isHeld,
+  type Marker,
+  newCsrfSecret,
+  type VerifiedMarker,
+} from './marker'
 import {
   hasPassportUser,
   passportKey,
@@ -21,6 +31,7 @@ export class Settler {
   constructor(
     private readonly settings: Settings,
     private readonly views: AccountViews,
+    private readonly reporter: Reporter,
   ) {}
 
   /**
@@ -36,9 +47,9 @@ export class Settler {
     const marker = session.secondFactor
     if (marker?.state !== 'verified') return false
     const account = this.settings.account(userOf(req))
-    const view = this.views.remembered(account.id, marker.epoch)
+    const view = this.views.remembered(account.id, marker.epoch, marker.device)
     if (view === null || judgeLogin(marker, account.id, view, false).verdict !== 'keep') return false
-    becomeVerified(state, account, marker)
+    this.#becomeVerified(req, account, marker)
     return true
   }
 
@@ -61,14 +72,21 @@ export class Settler {
       const known = marker?.accountId === account.id && !isHeld(marker)
       const look =
         view ??
-        (known ? this.views.remembered(account.id, marker.epoch) : null) ??
+        (known ? this.views.remembered(account.id, marker.epoch, deviceOf(marker)) : null) ??
         (await this.views.read(account.id))
-      const required = await this.isHeldToEnrol(user, req, look)
-      const judgement = judgeLogin(marker, account.id, look, required)
+      const demand = await this.demandOn(user, req, look)
+      const judgement = judgeLogin(marker, account.id, look, isHeldBy(demand))
+      // A login that went by unseen is looked at as it would have been.
+      if (!known && (judgement.verdict === 'hold' || judgement.verdict === 'adopt') && (await this.isSkipped(user, req))) {
+        const adopted = skippedMarker(account, look.epoch, 0)
+        session.secondFactor = adopted
+        this.#becomeVerified(req, account, adopted)
+        return
+      }
       switch (judgement.verdict) {
         case 'keep':
-          if (judgement.marker.state === 'verified') becomeVerified(state, account, judgement.marker)
-          else state.become('unenrolled', account)
+          if (judgement.marker.state === 'verified') this.#becomeVerified(req, account, judgement.marker)
+          else this.#becomeUnenrolled(state, account, demand)
           return
         case 'adopt':
           session.secondFactor = {
@@ -78,7 +96,7 @@ export class Settler {
             loginAt: 0,
             csrf: newCsrfSecret(),
           }
-          state.become('unenrolled', account)
+          this.#becomeUnenrolled(state, account, demand)
           return
         case 'hold': {
           const loginAt = known ? marker.loginAt : 0
@@ -87,6 +105,7 @@ export class Settler {
           setUser(req, undefined)
           state.become(judgement.as, account)
           await save(req)
+          this.reporter.tell(req, judgement.as === 'pending' ? 'challenged' : 'policy-held', account.id, {})
           return
         }
         case 'log-out':
@@ -108,27 +127,44 @@ export class Settler {
   }
 
   /**
-   * Whether the host demands a second factor of a user who has none.
+   * What the host demands of a user without a second factor.
    *
    * @throws UnavailableError when the host knows that there is one
    */
-  async isHeldToEnrol(
-    user: Express.User,
-    req: Request,
-    { enabled, disabledAt }: AccountView,
-  ): Promise<boolean> {
-    if (enabled) return false
+  async demandOn(user: Express.User, req: Request, { enabled, disabledAt }: AccountView): Promise<Demand> {
+    if (enabled) return { required: false, graceUntil: null }
     if (!disabledAt && this.settings.isEnrolled && (await this.settings.isEnrolled(user, req))) {
       throw new UnavailableError(
         'The store knows nothing of an account that has a second factor by isEnrolled: is it the right database, and whole?',
       )
     }
-    return this.isRequired(user, req)
+    return this.policyOn(user, req)
   }
 
-  /** The host demands a second factor of this user. */
-  async isRequired(user: Express.User, req: Request): Promise<boolean> {
-    return this.settings.policy !== null && (await this.settings.policy(user, req)) !== 'optional'
+  /** What the host demands of this user, enrolled or not. */
+  async policyOn(user: Express.User, req: Request): Promise<Demand> {
+    const { policy, now } = this.settings
+    return demandOf(policy ? await policy(user, req) : 'optional', now())
+  }
+
+  /** Somebody else has asked for a second factor. */
+  async isSkipped(user: Express.User, req: Request): Promise<boolean> {
+    return this.settings.skip !== null && (await this.settings.skip(user, req)) === true
+  }
+
+  #becomeVerified(req: Request, account: SessionAccount, marker: VerifiedMarker): void {
+    const state = stateOf(req) as RequestState
+    state.becomeVerified(account, marker.method, marker.verifiedAt)
+    // Told once, on the page to which the user was led back.
+    if (marker.notSent && isNavigation(req) && !state.isExempt(req)) {
+      delete marker.notSent
+      state.formNotSent = true
+    }
+  }
+
+  #becomeUnenrolled(state: RequestState, account: SessionAccount, { graceUntil }: Demand): void {
+    state.become('unenrolled', account)
+    state.graceUntil = graceUntil
   }
 
   #settleHeld(req: Request, state: RequestState, view?: AccountView): void {
@@ -167,6 +203,19 @@ function isLoggedIn(req: Request): boolean {
   return Boolean(userOf(req)) && hasPassportUser(req)
 }
 
-function becomeVerified(state: RequestState, account: SessionAccount, marker: VerifiedMarker): void {
-  state.becomeVerified(account, marker.method, marker.verifiedAt)
+/** The marker of a login whose second factor somebody else has asked for. */
+export function skippedMarker(account: SessionAccount, epoch: number, loginAt: number): VerifiedMarker {
+  return {
+    state: 'verified',
+    accountId: account.id,
+    epoch,
+    loginAt,
+    method: 'single-sign-on',
+    verifiedAt: null,
+    csrf: newCsrfSecret(),
+  }
+}
+
+function deviceOf(marker: Marker): string | undefined {
+  return marker.state === 'verified' ? marker.device : undefined
 }

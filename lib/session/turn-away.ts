@@ -1,4 +1,5 @@
 import type { Request, Response } from 'express'
+import type { Method } from '../account/record'
 import type { Settings } from '../options'
 import type { Answers } from '../pages/answers'
 import { isNavigation, isProgram } from '../pages/callers'
@@ -6,11 +7,19 @@ import { save, sessionOf } from './express-sessions'
 import type { RequestState } from './request-factor'
 import { ownPath, refererPath } from './return-to'
 
+/** What a gate wants besides. */
+export interface Wish {
+  /** Where people return who cannot be brought back to this request: a form is not sent again. */
+  otherwise: string
+  /** The same, where the gate names it itself. */
+  returnTo?: string | undefined
+  /** The kinds of code that will do. */
+  demands?: { methods: Method[] } | undefined
+}
+
 /**
  * Answers a request whose state does not get it through: people are led to where they can go on, and afterwards
  * back; programs are told.
- *
- * @param otherwise where people return who cannot be brought back to this request: a form is not sent again
  */
 export async function turnAway(
   settings: Settings,
@@ -18,7 +27,7 @@ export async function turnAway(
   req: Request,
   res: Response,
   state: RequestState,
-  otherwise: string,
+  wish: Wish,
 ): Promise<void> {
   const { challengeUrl, enableUrl } = state
   const program = isProgram(req)
@@ -38,14 +47,37 @@ export async function turnAway(
       return answers.redirect(req, res, enableUrl)
     case 'unenrolled':
       if (program) return answers.problemJson(req, res, { code: 'enrolment_required' }, { enableUrl })
-      await remember(req, pageOf(req) ?? refererOf(req) ?? otherwise)
+      await rememberReturn(req, wish)
       return answers.redirect(req, res, enableUrl)
-    case 'verified':
-      // But too long ago.
-      if (program) return answers.problemJson(req, res, { code: 'step_up_required' }, { challengeUrl })
-      await remember(req, pageOf(req) ?? refererOf(req) ?? otherwise)
+    case 'verified': {
+      // But too long ago, or by something else.
+      await rememberDemands(req, wish)
+      if (program) {
+        return answers.problemJson(req, res, { code: 'step_up_required' }, { challengeUrl, ...wish.demands })
+      }
+      await rememberReturn(req, wish)
       return answers.redirect(req, res, challengeUrl)
+    }
   }
+}
+
+/** Where a session goes on once it has what it lacks, and whether a form got lost on the way. */
+async function rememberReturn(req: Request, { otherwise, returnTo }: Wish): Promise<void> {
+  const marker = sessionOf(req).secondFactor
+  const page = pageOf(req)
+  if (marker) {
+    if (page === null) marker.notSent = true
+    else delete marker.notSent
+  }
+  await remember(req, page ?? returnTo ?? refererOf(req) ?? otherwise)
+}
+
+async function rememberDemands(req: Request, { demands }: Wish): Promise<void> {
+  const marker = sessionOf(req).secondFactor
+  if (!marker || JSON.stringify(marker.demands) === JSON.stringify(demands)) return
+  if (demands) marker.demands = demands
+  else delete marker.demands
+  await save(req)
 }
 
 /** The page that somebody is on the way to. */

@@ -1,0 +1,86 @@
+import type { Guarded, Method } from '../account/record'
+
+/** How a session came to be verified. */
+export type ProvenBy = Method | 'trusted-device' | 'single-sign-on'
+
+/** What happens, and what is told of it besides account, time and request. */
+export interface EventDetails {
+  /** A login waits for its code. */
+  challenged: object
+  /** A second factor was accepted, or stood in for by what the user or the host trusts. */
+  verified: { method: ProvenBy; purpose: Purpose }
+  /** A code or password was refused. */
+  failed: { method: Guarded; purpose: Purpose }
+  /** That failure locked the method; `until` is when it ends. */
+  locked: { method: Guarded; until: Date }
+  /** That failure suspended the method: waiting does not help. */
+  suspended: { method: Guarded }
+  enabled: { method: Method }
+  disabled: object
+  /** A new authenticator is in the place of the old one. */
+  replaced: { method: Method }
+  'backup-code-used': { remaining: number }
+  'backup-codes-regenerated': object
+  'device-trusted': { device: string; label: string; until: Date }
+  'device-revoked': { device: string; label: string }
+  /** A user must enrol before anything else. */
+  'policy-held': object
+  /** Every session proves itself again: the host asked for it. */
+  'sessions-revoked': object
+  /** Support took every factor off. */
+  reset: { wasEnabled: boolean }
+  /** The account was closed. */
+  forgotten: object
+}
+
+/** What a code or password was entered for. */
+export type Purpose = 'login' | 'step-up' | 'enable' | 'disable'
+
+export type EventName = keyof EventDetails
+
+/** Where a request came from, as the host knows it. */
+export interface EventOrigin {
+  requestId?: string | undefined
+  ip?: string | undefined
+}
+
+export type SecondFactorEvent<Name extends EventName = EventName> = {
+  [N in Name]: { name: N; accountId: string; at: Date } & EventOrigin & EventDetails[N]
+}[Name]
+
+export type Listener<Name extends EventName> = (event: SecondFactorEvent<Name>) => unknown
+
+/**
+ * Tells the host what happened, after it is on record. Never with a code, a secret, a token or a password.
+ * Listeners are not waited for, and one that fails is a warning of the process and nothing else.
+ */
+export class SecondFactorEvents {
+  readonly #listeners = new Map<EventName | '*', Set<Listener<never>>>()
+
+  /** Calls the listener at each such event, or at all of them; answers how to stop that. */
+  on<Name extends EventName>(name: Name | '*', listener: Listener<Name>): () => void {
+    const listeners = this.#listeners.get(name) ?? new Set()
+    this.#listeners.set(name, listeners)
+    listeners.add(listener)
+    return () => void listeners.delete(listener)
+  }
+
+  /** @internal */
+  emit(event: SecondFactorEvent): void {
+    // Each gets its own, so that none can change what the next one hears.
+    for (const name of [event.name, '*'] as const) {
+      for (const listener of this.#listeners.get(name) ?? []) tell(listener as Listener<EventName>, { ...event })
+    }
+  }
+}
+
+async function tell(listener: Listener<EventName>, event: SecondFactorEvent): Promise<void> {
+  try {
+    await listener(event)
+  } catch (error) {
+    process.emitWarning(`A listener of the event ${event.name} failed: ${(error as Error | null)?.message}`, {
+      type: 'SecondFactorWarning',
+      code: 'SF_LISTENER',
+    })
+  }
+}

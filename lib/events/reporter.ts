@@ -1,0 +1,44 @@
+import type { Request } from 'express'
+import type { Lock } from '../account/lockout'
+import type { Guarded } from '../account/record'
+import type { EventDetails, EventName, EventOrigin, Purpose, SecondFactorEvent, SecondFactorEvents } from './events'
+
+/** Makes events of what happened: adds the account, the time, and where the request came from. */
+export class Reporter {
+  constructor(
+    private readonly events: SecondFactorEvents,
+    private readonly now: () => number,
+    private readonly originOf: (req: Request) => EventOrigin,
+  ) {}
+
+  /** @param req null: the host asked for it in its own code */
+  tell<Name extends EventName>(
+    req: Request | null,
+    name: Name,
+    accountId: string,
+    details: EventDetails[Name],
+  ): void {
+    const { requestId, ip } = req ? this.originOf(req) : {}
+    const at = new Date(this.now())
+    this.events.emit({ name, accountId, at, requestId, ip, ...details } as SecondFactorEvent)
+  }
+
+  /** A refused code or password, and the lock that it has brought about. */
+  tellFailure(
+    req: Request,
+    accountId: string,
+    failed: { method: Guarded; purpose: Purpose; lock: Lock | null },
+  ): void {
+    const { method, purpose, lock } = failed
+    this.tell(req, 'failed', accountId, { method, purpose })
+    if (lock?.until) this.tell(req, 'locked', accountId, { method, until: new Date(lock.until) })
+    else if (lock) this.tell(req, 'suspended', accountId, { method })
+  }
+}
+
+/** What Express and the usual middleware know: `req.ip` heeds "trust proxy", `req.id` is pino-http's and others'. */
+export function originOf(req: Request): EventOrigin {
+  const { id } = req as { id?: unknown }
+  const known = typeof id === 'string' || typeof id === 'number'
+  return { requestId: known ? String(id) : undefined, ip: req.ip }
+}

@@ -1,0 +1,55 @@
+import type { AccountStatus } from '../account/accounts'
+import type { TrustedDevice } from '../account/devices'
+import type { Route, SessionState } from './route'
+import { refuseDisabled } from './settings'
+import type { Visit } from './visit'
+
+const admits: readonly SessionState[] = ['verified', 'unenrolled']
+
+export const devicesRoutes: Route[] = [
+  { method: 'get', path: '/devices', admits, reads: true, handle: show },
+  { method: 'post', path: '/devices/revoke', admits, reads: true, handle: (visit) => revoke(visit, null) },
+  {
+    method: 'post',
+    path: '/devices/:id/revoke',
+    admits,
+    reads: true,
+    handle: (visit) => revoke(visit, visit.req.params.id as string),
+  },
+]
+
+async function show(visit: Visit): Promise<void> {
+  const { enabled, devices } = visit.status as AccountStatus
+  if (!enabled) return refuseDisabled(visit)
+  const own = visit.marker.state === 'verified' ? visit.marker.device : undefined
+  const shown = devices.map((device) => shownDevice(device, own))
+  if (visit.program) return visit.json({ devices: shown, csrfToken: visit.csrfToken() })
+  return visit.page({ name: 'devices', devices: shown })
+}
+
+/** @param id null: all. One that is not trusted any more is what was asked for. */
+async function revoke(visit: Visit, id: string | null): Promise<void> {
+  const { rooms, req, account, marker } = visit
+  if (!(visit.status as AccountStatus).enabled) return refuseDisabled(visit)
+  const revoked = await rooms.accounts.revokeDevices(account.id, marker.epoch, id)
+  if (!Array.isArray(revoked)) return visit.sessionIsOver()
+  // The sessions that they let in end with them: here at once.
+  rooms.views.forget(account.id)
+  for (const { id: device, label } of revoked) {
+    rooms.reporter.tell(req, 'device-revoked', account.id, { device, label })
+  }
+  if (visit.program) visit.json(null)
+  else visit.redirect(visit.url('/devices'))
+}
+
+/** What a user may see of a device. `current`: this session rests on it. */
+export function shownDevice({ id, label, firstSeenAt, lastSeenAt, expiresAt }: TrustedDevice, own?: string) {
+  return {
+    id,
+    label,
+    firstSeenAt: new Date(firstSeenAt),
+    lastSeenAt: new Date(lastSeenAt),
+    expiresAt: new Date(expiresAt),
+    current: id === own,
+  }
+}

@@ -1,0 +1,33 @@
+import type { Request } from 'express'
+import type { Accounts } from '../account/accounts'
+import type { Settings } from '../options'
+import { type Demand, demandOf, isHeldBy, type Policy } from './demand'
+
+/** What a policy would mean for one user. */
+export interface PolicyPreview<User> extends Demand {
+  user: User
+  accountId: string
+  /** Has a second factor already. */
+  enrolled: boolean
+  /** Could do nothing but enrol at the next request. */
+  held: boolean
+}
+
+/**
+ * Goes through users and tells of each what a policy would mean, before it is turned on.
+ *
+ * @throws UnavailableError
+ */
+export async function* previewPolicy<User>(
+  settings: Settings,
+  accounts: Accounts,
+  users: Iterable<User> | AsyncIterable<User>,
+  policy: (user: User, req: Request) => Policy | Promise<Policy>,
+): AsyncGenerator<PolicyPreview<User>> {
+  for await (const user of users) {
+    const { id: accountId } = settings.account(user)
+    const { enabled: enrolled } = await accounts.status(accountId)
+    const demand = demandOf(await policy(user, undefined as unknown as Request), settings.now())
+    yield { user, accountId, enrolled, ...demand, held: !enrolled && isHeldBy(demand) }
+  }
+}
