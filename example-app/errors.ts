@@ -12,7 +12,8 @@ export const notFound: RequestHandler = (req, res) => {
 /** Errors say what to do next; what happened is for the log. */
 export const showError: ErrorRequestHandler = (error, req, res, next) => {
   const status = statusOf(error)
-  if (status >= 500) console.error(error)
+  // The stack alone: what the drivers add to an error may hold a session.
+  if (status >= 500) console.error(error?.stack ?? String(error))
   if (res.headersSent) return next(error)
   const [code, title, detail] = wordsOf(status)
   if (isProgram(req)) return sendProblem(res, status, code, title, detail)

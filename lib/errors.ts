@@ -42,6 +42,10 @@ export const httpStatusOf: Record<ProblemCode, number> = {
 export class UnavailableError extends Error {
   readonly code = 'unavailable'
   readonly status = 503
+  /** The account that was asked for, where it is known. */
+  accountId: string | null = null
+  /** Something was sent to be written, and nobody can say yet whether it was. */
+  uncertain = false
   constructor(message: string, options?: ErrorOptions) {
     super(message, options)
     this.name = 'UnavailableError'

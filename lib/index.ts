@@ -3,6 +3,7 @@ export type { TrustedDevice } from './account/devices'
 export type { Method } from './account/record'
 export { type Rotation, RotationError, type RotationOptions, type RotationProgress } from './account/rotation'
 export type { Duration } from './duration'
+export { ConfigurationError, type ProblemCode, UnavailableError } from './errors'
 export type {
   EventDetails,
   EventName,
@@ -13,7 +14,6 @@ export type {
   SecondFactorEvent,
   SecondFactorEvents,
 } from './events/events'
-export { ConfigurationError, type ProblemCode, UnavailableError } from './errors'
 export type { AccountName, AuditLog, HostCsrf, SecondFactorOptions } from './options'
 export type { Layout, LayoutParts, Support } from './pages/renderer'
 export { createSecondFactor, type SecondFactor } from './second-factor'

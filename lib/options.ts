@@ -110,8 +110,8 @@ export interface SecondFactorOptions<User = Express.User> {
   storeTimeout?: Duration
   /**
    * Whether this user has a second factor, by what the host itself keeps (a column that its own code sets). Where it
-   * says yes and the store knows nothing of the account (flushed, a stale replica, the wrong database), the answer
-   * is 503. It is never asked of accounts that the store does know.
+   * says yes, and the store has neither a second factor nor its disabling on record (flushed, a stale replica, the
+   * wrong database), the answer is 503. Events `enabled`, `disabled`, `reset` and `forgotten` keep it up to date.
    */
   isEnrolled?(user: User, req: Request): boolean | Promise<boolean>
   /** How many backup codes a set has. Default 5. */
@@ -202,7 +202,8 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
   must(
     typeof given.store?.get === 'function' && typeof given.store.compareAndSet === 'function',
     'SF_STORE',
-    'Option store is where second factors are kept: new SqlStore(database), or new MemoryStore() to try things out',
+    'Option store is where second factors are kept: new SqlStore(database), new RedisStore(client), one of your own, ' +
+      'or new MemoryStore() to try things out',
   )
   const path = (given.path ?? '/two-factor').replace(/\/+$/, '')
   must(
@@ -226,7 +227,11 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
   )
   for (const name of FUNCTIONS) {
     const value = given[name]
-    must(value === undefined || typeof value === 'function', 'SF_OPTION_TYPE', `Option ${name} is a function`)
+    must(
+      value === undefined || typeof value === 'function',
+      'SF_OPTION_TYPE',
+      `Option ${name} must be a function, not ${typeof value}`,
+    )
   }
   const backupCodes = given.backupCodes ?? 5
   must(
@@ -277,7 +282,7 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     eventOrigin: given.eventOrigin?.bind(given) ?? originOf,
     onVerified: given.onVerified?.bind(given) ?? null,
     onCancelled: given.onCancelled?.bind(given) ?? null,
-    onUnavailable: given.onUnavailable?.bind(given) ?? warnOnceAMinute(),
+    onUnavailable: unfailing(given.onUnavailable?.bind(given) ?? warnOnceAMinute()),
     revalidateAfter: milliseconds(given.revalidateAfter ?? '60s', 'revalidateAfter'),
     storeTimeout,
     isEnrolled: given.isEnrolled?.bind(given) ?? null,
@@ -365,14 +370,31 @@ export function accountId(id: unknown): string {
   return text as string
 }
 
+/** What the host does with an error must not become another one: the answer is 503 all the same. */
+function unfailing(tell: (error: UnavailableError) => unknown): (error: UnavailableError) => void {
+  return async (error) => {
+    try {
+      await tell(error)
+    } catch (failure) {
+      process.emitWarning(`Option onUnavailable failed: ${(failure as Error | null)?.message}`, {
+        code: 'SF_ON_UNAVAILABLE',
+      })
+    }
+  }
+}
+
+/** Each cause once a minute; of a store that is away many requests would say the same. */
 function warnOnceAMinute(): (error: UnavailableError) => void {
-  let last = Number.NEGATIVE_INFINITY
-  return ({ message, cause }) => {
+  const told = new Map<string, number>()
+  return ({ message, cause, accountId: about }) => {
+    const text = cause instanceof Error ? `${message}: ${cause.message}` : message
     const now = performance.now()
-    if (now - last < 60_000) return
-    last = now
-    const why = cause instanceof Error ? `: ${cause.message}` : ''
-    process.emitWarning(`${message}${why}`, { code: 'SF_UNAVAILABLE' })
+    for (const [one, at] of told) if (now - at >= 60_000) told.delete(one)
+    if (told.has(text) || told.size >= 100) return
+    told.set(text, now)
+    process.emitWarning(about === null ? text : `${text} (account ${JSON.stringify(about)})`, {
+      code: 'SF_UNAVAILABLE',
+    })
   }
 }
 

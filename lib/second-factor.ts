@@ -18,9 +18,9 @@ import { createRouter, isRoute } from './routes/router'
 import { AccountViews } from './session/account-views'
 import { Admission } from './session/admission'
 import { CodeSubmission } from './session/code-submission'
+import type { Policy } from './session/demand'
 import { Enrolments } from './session/enrolments'
 import { LoginHook } from './session/login-hook'
-import type { Policy } from './session/demand'
 import { type PolicyPreview, previewPolicy } from './session/policy-preview'
 import { plainPath, type Site, stateOf } from './session/request-factor'
 import { createGate, type RequirementOptions } from './session/require-second-factor'
@@ -44,9 +44,10 @@ export interface SecondFactor {
   forget(accountId: string | number): Promise<void>
   /**
    * Its owner lost everything: takes every factor, code and lock off and ends all sessions. From then on the
-   * password alone logs in, so make sure first who is asking. @throws UnavailableError
+   * password alone logs in, so make sure first who is asking. @returns whether there was a second factor
+   * @throws UnavailableError
    */
-  reset(accountId: string | number): Promise<void>
+  reset(accountId: string | number): Promise<boolean>
   /**
    * Seals with the first of the keys what older ones have sealed, while the app runs.
    *
@@ -194,11 +195,17 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
       const wasEnabled = await accounts.reset(accountId(id))
       views.forget(accountId(id))
       reporter.tell(null, 'reset', accountId(id), { wasEnabled })
+      return wasEnabled
     },
     rotateKeys: (how) => rotate(records, how),
     verifySession: (session, request) => verifySession(settings, views, settler, session, request),
     previewPolicy: (users, policy) =>
-      previewPolicy(settings, accounts, users, policy as Parameters<typeof previewPolicy<unknown>>[3]) as never,
+      previewPolicy(
+        settings,
+        accounts,
+        users,
+        policy as Parameters<typeof previewPolicy<unknown>>[3],
+      ) as never,
     events,
     submission,
   }

@@ -55,6 +55,7 @@ describe('confirming an enrolment', () => {
     expect(await accounts.status(ID)).toEqual({
       enabled: true,
       disabledAt: null,
+      devices: [],
       epoch,
       methods: ['totp', 'backup-code'],
       since: madeAt,
@@ -323,20 +324,25 @@ describe('a password that is asked again', () => {
   test('is checked until the fifth wrong one, and then not even looked at', async () => {
     const { accounts, clock } = await world()
     const check = jest.fn(async () => false)
-    for (let time = 0; time < 5; time++) expect(await accounts.checkPassword(ID, check)).toBe(false)
-    expect(await accounts.checkPassword(ID, check)).toEqual({ until: clock.time + 30_000 })
+    for (let time = 0; time < 5; time++)
+      expect((await accounts.checkPassword(ID, check)).verdict).toBe('wrong')
+    expect(await accounts.checkPassword(ID, check)).toEqual({
+      verdict: 'locked',
+      lock: { until: clock.time + 30_000 },
+    })
     expect(check).toHaveBeenCalledTimes(5)
     clock.forward(30)
-    expect(await accounts.checkPassword(ID, async () => true)).toBe(true)
-    for (let time = 0; time < 4; time++) expect(await accounts.checkPassword(ID, check)).toBe(false)
-    expect(await accounts.checkPassword(ID, async () => true)).toBe(true)
+    expect(await accounts.checkPassword(ID, async () => true)).toEqual({ verdict: 'right' })
+    for (let time = 0; time < 4; time++)
+      expect((await accounts.checkPassword(ID, check)).verdict).toBe('wrong')
+    expect(await accounts.checkPassword(ID, async () => true)).toEqual({ verdict: 'right' })
   })
 
   test('works without an authenticator, and its failures lock no code', async () => {
     const { accounts, epoch, phone } = await world()
     for (let time = 0; time < 6; time++) await accounts.checkPassword(ID, async () => false)
     expect(await accounts.verify(ID, epoch, typed(phone.code()))).toMatchObject({ accepted: true })
-    expect(await accounts.checkPassword('nobody', async () => true)).toBe(true)
+    expect(await accounts.checkPassword('nobody', async () => true)).toEqual({ verdict: 'right' })
   })
 
   test('that the host cannot check counts, so that making it fail is no free guess', async () => {
@@ -345,7 +351,7 @@ describe('a password that is asked again', () => {
     for (let time = 0; time < 5; time++) {
       await expect(accounts.checkPassword(ID, check)).rejects.toThrow('ldap')
     }
-    expect(await accounts.checkPassword(ID, check)).toMatchObject({ until: expect.any(Number) })
+    expect(await accounts.checkPassword(ID, check)).toMatchObject({ verdict: 'locked' })
     expect(check).toHaveBeenCalledTimes(5)
   })
 
@@ -362,7 +368,7 @@ describe('a password that is asked again', () => {
     const checking = accounts.checkPassword(ID, () => new Promise((resolve) => (answer = resolve)))
     expect(await accounts.verify(ID, epoch, typed(phone.code()))).toMatchObject({ accepted: true })
     answer(true)
-    expect(await checking).toBe(true)
+    expect(await checking).toEqual({ verdict: 'right' })
   })
 })
 

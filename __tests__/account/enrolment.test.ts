@@ -115,6 +115,7 @@ describe('enrolling', () => {
       failures: EMPTY_RECORD.failures,
       lastUsedAt: 1000,
       disabledAt: null,
+      devices: [],
     })
     expect(isEnrolled(record)).toBe(true)
   })

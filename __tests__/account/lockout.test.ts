@@ -33,7 +33,7 @@ function begin() {
     fail(times: number) {
       for (let time = 0; time < times; time++) {
         clock.time = Math.max(clock.time, user.record.failures.totp.lockedUntil)
-        expect(user.enter(phone.wrongCode())).toEqual({ accepted: false, reason: 'invalid' })
+        expect(user.enter(phone.wrongCode())).toMatchObject({ accepted: false, reason: 'invalid' })
       }
     },
   }
@@ -190,7 +190,7 @@ test('whatever the order of right codes, wrong codes and waits, the budget holds
           expect(verdict.accepted).toBe(true)
           inRow = 0
         } else {
-          expect(verdict).toEqual({ accepted: false, reason: 'invalid' })
+          expect(verdict).toMatchObject({ accepted: false, reason: 'invalid' })
           inRow++
           if (inRow >= 5) {
             mayTryAt = user.clock.now() + Math.min(30 * SECOND * 2 ** (inRow - 5), HOUR)

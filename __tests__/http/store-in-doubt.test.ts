@@ -1,7 +1,8 @@
 import { MemoryStore, type StoredRecord } from 'express-second-factor'
 import { createTestApp, expresses, type User } from '../support/app'
-import { Client } from '../support/client'
+import { Client, enrol } from '../support/client'
 import { createEnrolledApp, signIn } from '../support/enrolled'
+import { FaultyStore } from '../support/faulty-store'
 import { all } from '../support/sessions'
 
 /** Answers nothing until it is told to go on. */
@@ -92,6 +93,7 @@ describe.each(Object.entries(expresses))('%s', (_name, express) => {
         { 'x-csrf-token': csrfToken },
       )
       expect([refused.status, refused.body.code]).toEqual([503, 'unavailable'])
+      expect(refused.body.detail).toMatch(/cannot say at the moment whether that was carried out/)
       hanging.get = get
       hanging.goOn()
       expect(await write.mock.results[0]?.value).toBe(true)
@@ -104,6 +106,65 @@ describe.each(Object.entries(expresses))('%s', (_name, express) => {
       clock.nextStep()
       expect((await client.challenge(phone.code())).status).toBe(200)
     })
+  })
+
+  describe('a session store that takes no write after the factor was written', () => {
+    test('is 503, and says that it may have been carried out', async () => {
+      const { app, phone, clock, sessionStore } = await createEnrolledApp({
+        express,
+        secondFactor: { onUnavailable() {} },
+      })
+      const client = new Client(app)
+      clock.nextStep()
+      await client.login()
+      const { csrfToken } = (await client.get('/two-factor/challenge')).body
+      const refuse = jest.spyOn(sessionStore, 'set').mockImplementation((_id, _data, done) => {
+        done?.(new Error('OOM'))
+      })
+      const header = { 'x-csrf-token': csrfToken }
+      const { status, body } = await client.send(
+        'POST',
+        '/two-factor/challenge',
+        { code: phone.code() },
+        header,
+      )
+      refuse.mockRestore()
+      expect([status, body.code]).toEqual([503, 'unavailable'])
+      expect(body.detail).toMatch(/cannot say/)
+    })
+  })
+
+  test.each<[string, () => void | Promise<void>]>([
+    [
+      'throws',
+      () => {
+        throw new Error('log is full')
+      },
+    ],
+    ['rejects', () => Promise.reject(new Error('log is full'))],
+  ])('an onUnavailable that %s: 503 all the same', async (_how, onUnavailable) => {
+    const emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const store = new FaultyStore()
+    const { app, phone, clock } = await createEnrolledApp({
+      express,
+      store,
+      secondFactor: { onUnavailable, revalidateAfter: 0 },
+    })
+    const client = new Client(app)
+    await signIn(client, phone, clock)
+    const { csrfToken } = (await client.get('/two-factor')).body
+    store.fault = 'get rejects'
+    const answers = [
+      await client.get('/vault'),
+      await client.get('/two-factor'),
+      await client.send('POST', '/two-factor/disable', { code: '123456' }, { 'x-csrf-token': csrfToken }),
+      await new Client(app).login(),
+    ]
+    expect(answers.map(({ status }) => status)).toEqual([503, 503, 503, 503])
+    expect(emitWarning.mock.calls.map(([, options]) => (options as { code: string }).code)).toContain(
+      'SF_ON_UNAVAILABLE',
+    )
+    emitWarning.mockRestore()
   })
 
   describe('isEnrolled', () => {
@@ -157,6 +218,19 @@ describe.each(Object.entries(expresses))('%s', (_name, express) => {
       const client = new Client(app)
       expect((await client.login()).status).toBe(500)
       expect((await client.get('/account')).status).toBe(401)
+    })
+
+    test('that has heard of it before this process is asked by a fresh look, not by what is remembered', async () => {
+      const here = await createEnrolledApp({ express, secondFactor: { isEnrolled, onUnavailable() {} } })
+      const { store, sessionStore, clock } = here
+      const other = createTestApp({ express, store, sessionStore, clock })
+      const bob = new Client(here.app)
+      await bob.login('bob')
+      expect((await bob.get('/account')).body.state).toBe('unenrolled')
+      await enrol(new Client(other.app), clock.now, 'bob')
+      enrolled.add('u-bob')
+      // What is remembered here says that there is none.
+      expect((await bob.get('/vault')).body.code).toBe('second_factor_required')
     })
 
     test('lets an account in that support has reset', async () => {

@@ -27,6 +27,9 @@ const words = {
   cancelled: '303 /two-factor, 204',
   settings: '303 /two-factor, 200',
   account: '303 /account, 200',
+  'setting up': '303 /two-factor/replace, 201',
+  'new phone': '303 /two-factor?replaced, 200',
+  devices: '303 /two-factor/devices, 204',
   'given up': '303 /account, 204',
   'signed out': '303 /login, 204',
   'logged out': '303 /, 204',
@@ -54,12 +57,15 @@ const cases: Record<string, Case> = {
   'no token': { token: 'none' },
   'foreign token': { token: 'foreign' },
   nothing: {},
-  'nothing, begun': { begun: true },
+  'nothing, begun': { begun: 'enable' },
   '11 minutes later': { later: 11 },
   'right code': { body: (phone) => ({ code: phone.code() }) },
   'wrong code': { body: (phone) => ({ code: phone.wrongCode() }) },
-  'right code, begun': { begun: true, body: (phone) => ({ code: phone.code() }) },
-  'wrong code, begun': { begun: true, body: (phone) => ({ code: phone.wrongCode() }) },
+  'nothing, replacing': { begun: 'replace' },
+  'right code, replacing': { begun: 'replace', body: (phone) => ({ code: phone.code() }) },
+  'wrong code, replacing': { begun: 'replace', body: (phone) => ({ code: phone.wrongCode() }) },
+  'right code, begun': { begun: 'enable', body: (phone) => ({ code: phone.code() }) },
+  'wrong code, begun': { begun: 'enable', body: (phone) => ({ code: phone.wrongCode() }) },
   'backup code': { body: (_phone, world) => ({ code: world.backupCodes[0] as string }) },
   'nobody known': { body: () => ({ username: 'mallory', password: PASSWORD }) },
   'bob, who has none': { body: () => ({ username: 'bob', password: PASSWORD }) },
@@ -109,6 +115,29 @@ GET  /two-factor/backup-codes   | login     | not_enabled       | challenge     
 POST /two-factor/backup-codes
      no token, or foreign token | login     | csrf              | challenge              | enrol                  | csrf                    | step up
      nothing                    | login     | not_enabled       | challenge              | enrol                  | 200                     | step up
+
+GET  /two-factor/replace        | login     | not_enabled       | challenge              | enrol                  | 200, no_enrolment       | step up
+POST /two-factor/replace
+     no token, or foreign token | login     | csrf              | challenge              | enrol                  | csrf                    | step up
+     nothing                    | login     | not_enabled       | challenge              | enrol                  | setting up              | step up
+POST /two-factor/replace/confirm
+     no token, or foreign token | login     | csrf              | challenge              | enrol                  | csrf                    | step up
+     nothing                    | login     | malformed         | challenge              | enrol                  | malformed               | step up
+     right code                 | login     | not_enabled       | challenge              | enrol                  | no_enrolment            | step up
+     wrong code, replacing      | login     | not_enabled       | challenge              | enrol                  | invalid_code            | step up
+     right code, replacing      | login     | not_enabled       | challenge              | enrol                  | new phone               | step up
+POST /two-factor/replace/cancel
+     no token, or foreign token | login     | csrf              | challenge              | enrol                  | csrf                    | step up
+     nothing                    | login     | not_enabled       | challenge              | enrol                  | no_enrolment            | step up
+     nothing, replacing         | login     | not_enabled       | challenge              | enrol                  | cancelled               | step up
+
+GET  /two-factor/devices        | login     | not_enabled       | challenge              | enrol                  | 200                     | 200
+POST /two-factor/devices/revoke
+     no token, or foreign token | login     | csrf              | challenge              | enrol                  | csrf                    | csrf
+     nothing                    | login     | not_enabled       | challenge              | enrol                  | devices                 | devices
+POST /two-factor/devices/:id/revoke
+     no token, or foreign token | login     | csrf              | challenge              | enrol                  | csrf                    | csrf
+     nothing                    | login     | not_enabled       | challenge              | enrol                  | devices                 | devices
 
 GET  /two-factor/assets/*       | 200       | 200               | 200                    | 200                    | 200                     | 200
 `

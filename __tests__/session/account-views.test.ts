@@ -3,8 +3,8 @@ import { AccountViews } from '../../lib/session/account-views'
 import { Clock } from '../support/clock'
 
 const SECONDS = 1000
-const off = { epoch: 1, enabled: false }
-const on = { epoch: 2, enabled: true }
+const off = { epoch: 1, enabled: false, devices: [] }
+const on = { epoch: 2, enabled: true, devices: [] }
 
 /** Accounts whose answers the test gives when it likes. */
 function world(revalidateAfter = 60 * SECONDS) {
@@ -113,7 +113,7 @@ describe('a slow read never covers a newer write', () => {
     views.note('a', on, clock.now())
     clock.forward(60)
     const reading = views.read('a')
-    asked[0]?.({ epoch: 0, enabled: false })
+    asked[0]?.({ ...off, epoch: 0 })
     await reading
     expect(views.remembered('a', 0)).toMatchObject({ epoch: 0, enabled: false })
   })

@@ -28,7 +28,7 @@ function complaint(act: () => unknown): string | null {
 }
 
 test('four options are enough, and these are the others', () => {
-  const { account, now, onUnavailable, ...settings } = readOptions(needed)
+  const { account, now, onUnavailable, eventOrigin, ...settings } = readOptions(needed)
   expect(settings).toEqual({
     issuer: 'Acme',
     keys: [KEY],
@@ -42,6 +42,10 @@ test('four options are enough, and these are the others', () => {
     returnTo: '/',
     verifyPassword: null,
     policy: null,
+    skip: null,
+    trustAge: 0,
+    disable: 'code',
+    audit: null,
     revalidateAfter: 60_000,
     storeTimeout: 5000,
     isEnrolled: null,
@@ -50,6 +54,7 @@ test('four options are enough, and these are the others', () => {
     passport,
   })
   expect(onUnavailable).toBeInstanceOf(Function)
+  expect(eventOrigin).toBeInstanceOf(Function)
   expect(now).toBe(Date.now)
   expect(account({ id: 'u-1', email: 'a@example.com' })).toEqual({ id: 'u-1', name: 'a@example.com' })
 })

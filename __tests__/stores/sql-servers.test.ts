@@ -198,6 +198,27 @@ describeWith(['postgres'], 'SqlStore on PostgreSQL', () => {
     await new SqlStore(pgPool(), { table: 'auth.factors' }).migrate()
   })
 
+  test('connections that the server ends, in use or idle, cost their queries and nothing else', async () => {
+    // As in the README: nobody listens to this pool.
+    const pool = new Pool({ connectionString: server.url })
+    open.push(() => pool.end())
+    const store = new SqlStore(pool)
+    await store.migrate()
+    const admin = pgPool({ max: 1 })
+    const end =
+      'select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname is not null'
+    let rejected = 0
+    let running = true
+    const readers = Array.from({ length: 8 }, async () => {
+      while (running) await store.get('alice').catch(() => rejected++)
+    })
+    for (let time = 0; time < 60; time++) await admin.query(end)
+    running = false
+    await Promise.all(readers)
+    expect(rejected).toBeGreaterThan(0)
+    expect(await store.get('alice')).toBeNull()
+  })
+
   test('what would lose writes is warned of', async () => {
     const careless = new SqlStore(pgPool({ options: '-c synchronous_commit=off' }), { table: 'careless' })
     await careless.migrate()

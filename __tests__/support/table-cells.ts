@@ -9,7 +9,7 @@ export interface Case {
   /** So many minutes after everything else. */
   later?: number
   /** An enrolment is begun before, where that can be done. */
-  begun?: true
+  begun?: 'enable' | 'replace'
   /** @param phone with the secret of the enrolment that was begun, else alice's */
   body?: (phone: Authenticator, world: World) => Record<string, string>
 }
@@ -80,7 +80,7 @@ export async function tryOut(
   const own = world.tokensOf(state)
   let { phone } = world
   if (begun) {
-    const enrolment = await client.send('POST', '/two-factor/enable', {}, { 'x-csrf-token': own.plugin })
+    const enrolment = await client.send('POST', `/two-factor/${begun}`, {}, { 'x-csrf-token': own.plugin })
     if (enrolment.status === 201) phone = new Authenticator(enrolment.body.secret, world.clock.now)
   }
   world.clock.forward(later * 60)

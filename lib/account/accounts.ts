@@ -146,7 +146,10 @@ export class Accounts {
       accountId,
       inEpoch<Replacement>(epoch, { replaced: false, reason: 'revoked' }, (record) => {
         const { record: next, outcome } = replace(record, { ...first, secret: staged.secret }, now)
-        return { record: next, outcome: outcome.replaced ? outcome : { replaced: false, reason: 'not-enrolled' } }
+        return {
+          record: next,
+          outcome: outcome.replaced ? outcome : { replaced: false, reason: 'not-enrolled' },
+        }
       }),
     )
   }
@@ -155,13 +158,20 @@ export class Accounts {
   disableFresh(accountId: string, epoch: number): Promise<Disabling> {
     return this.#records.transact<Disabling>(
       accountId,
-      inEpoch<Disabling>(epoch, { disabled: false, refusal: { accepted: false, reason: 'revoked' } }, (record, now) => {
-        if (!record.totp) {
-          return { record, outcome: { disabled: false, refusal: { accepted: false, reason: 'not-enrolled' } } }
-        }
-        const off = disable(record, now)
-        return { record: off.record, outcome: { disabled: true, epoch: off.outcome.epoch } }
-      }),
+      inEpoch<Disabling>(
+        epoch,
+        { disabled: false, refusal: { accepted: false, reason: 'revoked' } },
+        (record, now) => {
+          if (!record.totp) {
+            return {
+              record,
+              outcome: { disabled: false, refusal: { accepted: false, reason: 'not-enrolled' } },
+            }
+          }
+          const off = disable(record, now)
+          return { record: off.record, outcome: { disabled: true, epoch: off.outcome.epoch } }
+        },
+      ),
     )
   }
 
@@ -171,7 +181,10 @@ export class Accounts {
    * @param hashes of the tokens that the browser has
    * @returns the device and the epoch in which it is trusted; null: it is not
    */
-  useDevice(accountId: string, hashes: readonly string[]): Promise<{ device: TrustedDevice; epoch: number } | null> {
+  useDevice(
+    accountId: string,
+    hashes: readonly string[],
+  ): Promise<{ device: TrustedDevice; epoch: number } | null> {
     return this.#records.transact(accountId, (record, now) => {
       const { record: next, outcome } = useDevice(record, hashes, this.#trustAge, now)
       return { record: next, outcome: outcome && { device: outcome, epoch: record.epoch } }

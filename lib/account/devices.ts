@@ -23,7 +23,11 @@ export const MOST_DEVICES = 10
 const CLOCK_SKEW = 60_000
 
 /** A device to be trusted from now on, and the token for its browser. */
-export function newDevice(label: string, maxAge: number, now: number): { device: TrustedDevice; token: string } {
+export function newDevice(
+  label: string,
+  maxAge: number,
+  now: number,
+): { device: TrustedDevice; token: string } {
   const token = randomBytes(32).toString('base64url')
   const device = {
     id: randomBytes(9).toString('base64url'),
@@ -78,5 +82,8 @@ export function useDevice(
 export function revokeDevices(record: AccountRecord, id: string | null): Ruling<TrustedDevice[]> {
   const revoked = record.devices.filter((one) => id === null || one.id === id)
   if (revoked.length === 0) return { record, outcome: revoked }
-  return { record: { ...record, devices: record.devices.filter((one) => !revoked.includes(one)) }, outcome: revoked }
+  return {
+    record: { ...record, devices: record.devices.filter((one) => !revoked.includes(one)) },
+    outcome: revoked,
+  }
 }

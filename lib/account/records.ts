@@ -8,6 +8,8 @@ import { TimeLimit } from './time-limit'
 /** Lost races in a row after which something else must be wrong. */
 const MOST_ATTEMPTS = 50
 const LONGEST_PAUSE = 50
+/** How many times as long as a call on one account a page of all accounts may take. */
+const LISTING = 24
 
 /** A row of the store, for those who go through all of them. */
 export interface AccountRow {
@@ -18,7 +20,7 @@ export interface AccountRow {
   current: boolean
 }
 
-/** Reads account records and changes them, one conditional write at a time. The only user of the store. */
+/** Reads account records and changes them, one conditional write at a time: nobody else reads or writes a row. */
 export class AccountRecords {
   readonly #store: SecondFactorStore
   readonly #keyring: Keyring
@@ -40,7 +42,7 @@ export class AccountRecords {
   /** @throws UnavailableError when the store does not answer in time or the row does not open */
   async read(accountId: string): Promise<AccountRecord> {
     const limit = new TimeLimit(this.#patience)
-    return (await limit.within(() => this.#open(accountId, limit))).record
+    return (await about(accountId, limit, () => limit.within(() => this.#open(accountId, limit)))).record
   }
 
   /**
@@ -104,12 +106,16 @@ export class AccountRecords {
         'This store has no list(), so its accounts cannot be gone through',
       )
     }
-    const time = new TimeLimit(this.#patience)
+    // Nobody's request waits for this, and a store may have to look at every key.
+    const time = new TimeLimit(LISTING * this.#patience)
     const rows = await time.within(() => asked(time, () => list.call(this.#store, after, limit)))
+    if (!Array.isArray(rows) || !rows.every((row) => typeof row?.accountId === 'string' && row.record)) {
+      throw new UnavailableError('The store answered with no list of records')
+    }
     return rows.map(({ accountId, record }) => ({
       accountId,
       record: this.#unseal(accountId, record),
-      current: this.#keyring.isCurrent(record.sealed),
+      current: this.#keyring.isCurrent(String(record.sealed)),
     }))
   }
 
@@ -128,7 +134,8 @@ export class AccountRecords {
     const stored = await asked(limit, () => this.#store.get(accountId))
     if (stored === null) return { record: EMPTY_RECORD, version: 0, sealed: null }
     const { version, activated, sealed } = stored ?? {}
-    if (!Number.isSafeInteger(version) || version < 1 || typeof sealed !== 'string') {
+    const whole = Number.isSafeInteger(version) && version >= 1 && typeof activated === 'boolean'
+    if (!whole || typeof sealed !== 'string') {
       throw new UnavailableError('The store answered with no record')
     }
     const record = parse(this.#keyring.open(accountId, contextOf(accountId, version, activated), sealed))
@@ -158,7 +165,12 @@ export class AccountRecords {
     limit: TimeLimit,
   ): Promise<boolean> {
     try {
-      return (await asked(limit, () => this.#store.compareAndSet(accountId, expectedVersion, next))) === true
+      limit.check()
+      limit.uncertain = true
+      const written =
+        (await asked(limit, () => this.#store.compareAndSet(accountId, expectedVersion, next))) === true
+      limit.uncertain = false
+      return written
     } catch (error) {
       if (await this.#isWritten(accountId, next, limit)) return true
       throw error
@@ -186,7 +198,7 @@ export class AccountRecords {
    */
   #inLine<T>(accountId: string, task: (limit: TimeLimit) => Promise<T>): Promise<T> {
     const limit = new TimeLimit(this.#patience)
-    const inTime = () => limit.within(() => task(limit))
+    const inTime = () => about(accountId, limit, () => limit.within(() => task(limit)))
     const turn = (this.#lines.get(accountId) ?? Promise.resolve()).then(inTime, inTime)
     this.#lines.set(accountId, turn)
     const leave = () => {
@@ -200,6 +212,16 @@ export class AccountRecords {
 /** What a row is bound to besides its account's key: it opens only where and as it was written. */
 function contextOf(accountId: string, version: number, activated: boolean): string {
   return JSON.stringify([accountId, version, activated])
+}
+
+/** What fails says which account it is about: for the host, and in no answer. */
+async function about<T>(accountId: string, limit: TimeLimit, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof UnavailableError) Object.assign(error, { accountId, uncertain: limit.uncertain })
+    throw error
+  }
 }
 
 /** Asks the store, unless whoever wanted to know has been answered already. */

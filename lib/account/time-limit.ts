@@ -4,6 +4,8 @@ import { UnavailableError } from '../errors'
 export class TimeLimit {
   readonly #end: number
   #over = false
+  /** Something was sent to be written, and not answered. */
+  uncertain = false
 
   /** @param milliseconds from now */
   constructor(milliseconds: number) {

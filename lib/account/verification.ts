@@ -8,7 +8,7 @@ import type { TypedCode } from './typed-code'
 export type Verdict =
   | { accepted: true; method: Method; epoch: number; backupCodesRemaining: number }
   /** `lock`: the lock that this failure has brought about, if any. */
-  | { accepted: false; reason: 'invalid'; lock: Lock | null }
+  | { accepted: false; reason: 'invalid'; lock?: Lock }
   | { accepted: false; reason: 'locked'; lock: Lock }
   | { accepted: false; reason: 'not-enrolled' }
 
@@ -53,9 +53,10 @@ export function verify(
       : spendBackupCode(record, hashed)
   if (!spent) {
     const failed = withFailure(record, typed.method, now)
+    const caused = lockOf(failed, typed.method, now)
     return {
       record: failed,
-      outcome: { accepted: false, reason: 'invalid', lock: lockOf(failed, typed.method, now) },
+      outcome: { accepted: false, reason: 'invalid', ...(caused && { lock: caused }) },
     }
   }
   const next = { ...withoutFailures(spent, typed.method), lastUsedAt: now }

@@ -69,7 +69,8 @@ export class SecondFactorEvents {
   emit(event: SecondFactorEvent): void {
     // Each gets its own, so that none can change what the next one hears.
     for (const name of [event.name, '*'] as const) {
-      for (const listener of this.#listeners.get(name) ?? []) tell(listener as Listener<EventName>, { ...event })
+      for (const listener of this.#listeners.get(name) ?? [])
+        tell(listener as Listener<EventName>, { ...event })
     }
   }
 }

@@ -1,7 +1,14 @@
 import type { Request } from 'express'
 import type { Lock } from '../account/lockout'
 import type { Guarded } from '../account/record'
-import type { EventDetails, EventName, EventOrigin, Purpose, SecondFactorEvent, SecondFactorEvents } from './events'
+import type {
+  EventDetails,
+  EventName,
+  EventOrigin,
+  Purpose,
+  SecondFactorEvent,
+  SecondFactorEvents,
+} from './events'
 
 /** Makes events of what happened: adds the account, the time, and where the request came from. */
 export class Reporter {
@@ -27,7 +34,7 @@ export class Reporter {
   tellFailure(
     req: Request,
     accountId: string,
-    failed: { method: Guarded; purpose: Purpose; lock: Lock | null },
+    failed: { method: Guarded; purpose: Purpose; lock?: Lock | null | undefined },
   ): void {
     const { method, purpose, lock } = failed
     this.tell(req, 'failed', accountId, { method, purpose })

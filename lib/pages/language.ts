@@ -85,7 +85,8 @@ export function createLanguages(options: LanguagesOptions = {}): Languages {
       time: (date) => format(date, clock),
       number: (value) => new Intl.NumberFormat(formats).format(value),
       duration: (milliseconds) => {
-        const [unit, size] = UNITS.find(([, one]) => milliseconds >= one) ?? (UNITS.at(-1) as (typeof UNITS)[0])
+        const [unit, size] =
+          UNITS.find(([, one]) => milliseconds >= one) ?? (UNITS.at(-1) as (typeof UNITS)[0])
         const style = { style: 'unit', unit, unitDisplay: 'long', maximumFractionDigits: 1 } as const
         return new Intl.NumberFormat(formats, style).format(milliseconds / size)
       },
@@ -130,8 +131,10 @@ export function problemDetail(language: Language, problem: PageProblem): string 
     const kind = timeZone ? 'timeZone' : 'clock'
     return t(`problems.invalid_code.${kind}.${direction}`, { difference: span(language, seconds) })
   }
-  if (problem.code === 'step_up_required' && problem.about) return t(`problems.step_up_required.${problem.about}`)
+  if (problem.code === 'step_up_required' && problem.about)
+    return t(`problems.step_up_required.${problem.about}`)
   if (problem.about === 'password') return t(`problems.${problem.code}.password`)
+  if (problem.about === 'uncertain') return t('problems.unavailable.uncertain')
   if (problem.about === 'login') return t('problems.password_required.login')
   return t(`problems.${problem.code}.detail`)
 }

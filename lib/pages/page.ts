@@ -8,9 +8,9 @@ export interface PageProblem {
   lockedUntil?: Date | null
   /**
    * `malformed`, `password_required`: a password was sent that is not right; only a new login helps.
-   * `step_up_required`: the kind of code that will do.
+   * `step_up_required`: the kind of code that will do. `unavailable`: something may have been changed.
    */
-  about?: 'password' | 'login' | 'totp' | 'backup-code'
+  about?: 'password' | 'login' | 'totp' | 'backup-code' | 'uncertain'
   /** `invalid_code` while enrolling: how the phone's clock differs. */
   clock?: ClockDiagnosis
 }

@@ -177,7 +177,8 @@ function headingOf(language: Language, page: Page): string {
   if (page.name === 'problem') return problemTitle(language, page.problem.code)
   if (page.name === 'challenge') return language.t(`challenge.title.${page.method}`)
   const replaces = (page.name === 'enable' || page.name === 'enable-start') && page.purpose === 'replace'
-  return language.t(`${page.name}.${replaces ? 'replaceTitle' : 'title'}`)
+  if (replaces) return language.t(`${page.name}.replaceTitle`)
+  return language.t(`${page.name}.title`)
 }
 
 /** A problem in words. One that concerns the page's field stands beside it, any other above the page's action. */

@@ -1,6 +1,7 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 import { ConfigurationError, UnavailableError } from '../errors'
 import { isToken } from '../pages/csrf'
+import type { PageProblem } from '../pages/page'
 import { sessionOf } from '../session/express-sessions'
 import type { Marker } from '../session/marker'
 import { knownStateOf, plainPath, type RequestState } from '../session/request-factor'
@@ -34,9 +35,7 @@ export function isRoute(path: string, method?: string): boolean {
   const plain = plainPath(path)
   const verb = method === 'HEAD' ? 'get' : method?.toLowerCase()
   if (plain.startsWith('/assets/')) return verb === undefined || verb === 'get'
-  return routes.some(
-    (route) => matches(route.path, plain) && (verb === undefined || route.method === verb),
-  )
+  return routes.some((route) => matches(route.path, plain) && (verb === undefined || route.method === verb))
 }
 
 /** A segment `:id` is any one. */
@@ -57,7 +56,10 @@ export function createRouter(rooms: Rooms, assets: RequestHandler): Router {
       serve(rooms, route, req, res).catch((error: unknown) => {
         if (error instanceof UnavailableError) {
           rooms.settings.onUnavailable(error)
-          rooms.answers.problem(req, res, { code: 'unavailable' }).catch(next)
+          const problem: PageProblem = error.uncertain
+            ? { code: 'unavailable', about: 'uncertain' }
+            : { code: 'unavailable' }
+          rooms.answers.problem(req, res, problem).catch(next)
         } else next(error)
       })
     })

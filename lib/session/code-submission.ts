@@ -30,12 +30,7 @@ export class CodeSubmission {
    * @param trust this browser is not to be asked again
    * @throws UnavailableError
    */
-  async submit(
-    req: Request,
-    account: SessionAccount,
-    typed: TypedCode,
-    trust = false,
-  ): Promise<Submitted> {
+  async submit(req: Request, account: SessionAccount, typed: TypedCode, trust = false): Promise<Submitted> {
     const marker = sessionOf(req).secondFactor as Marker
     const { trustAge, now } = this.settings
     const askedAt = now()

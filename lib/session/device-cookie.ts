@@ -13,7 +13,11 @@ const TOKEN = /^[\w-]{43}$/
 function tokensOf(req: Request): string[] {
   for (const pair of (req.headers.cookie ?? '').split(';')) {
     const [name, value = ''] = pair.trim().split('=')
-    if (name === nameFor(req)) return value.split('.').filter((token) => TOKEN.test(token)).slice(0, MOST_TOKENS)
+    if (name === nameFor(req))
+      return value
+        .split('.')
+        .filter((token) => TOKEN.test(token))
+        .slice(0, MOST_TOKENS)
   }
   return []
 }

@@ -7,9 +7,22 @@ export function sessionOf(req: Request): AppSession {
   return req.session as AppSession
 }
 
-/** Writes the session now, so that an answer that leaves afterwards rests on what is stored. */
+/**
+ * Writes the session now, so that an answer that leaves afterwards rests on what is stored.
+ *
+ * @throws UnavailableError when the session store does not take it
+ */
 export function save(req: Request): Promise<void> {
-  return new Promise((resolve, reject) => req.session.save((error) => (error ? reject(error) : resolve())))
+  return new Promise((resolve, reject) =>
+    req.session.save((error) => (error ? reject(notTaken(error)) : resolve())),
+  )
+}
+
+/** What the account's record says may have changed before. */
+function notTaken(cause: unknown): UnavailableError {
+  const error = new UnavailableError('The session store does not answer', { cause })
+  error.uncertain = true
+  return error
 }
 
 /**
@@ -36,7 +49,7 @@ export function isStored(req: Request): Promise<boolean> {
 export async function regenerateKeeping(req: Request): Promise<void> {
   const old = sessionOf(req)
   await new Promise<void>((resolve, reject) =>
-    old.regenerate((error: unknown) => (error ? reject(error) : resolve())),
+    old.regenerate((error: unknown) => (error ? reject(notTaken(error)) : resolve())),
   )
   const fresh = sessionOf(req)
   for (const [key, value] of Object.entries(old)) {

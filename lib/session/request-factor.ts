@@ -1,6 +1,6 @@
 import type { Request } from 'express'
-import type { ProvenBy } from '../events/events'
 import { ConfigurationError } from '../errors'
+import type { ProvenBy } from '../events/events'
 
 export type FactorState = 'anonymous' | 'unenrolled' | 'pending' | 'must-enrol' | 'verified' | 'unavailable'
 

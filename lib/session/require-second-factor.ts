@@ -47,7 +47,9 @@ export function createGate(
       )
         return next()
       const demands = methods && { methods: [...methods] }
-      turnAway(settings, answers, req, res, state, { otherwise: settings.returnTo, returnTo, demands }).catch(next)
+      turnAway(settings, answers, req, res, state, { otherwise: settings.returnTo, returnTo, demands }).catch(
+        next,
+      )
     } catch (error) {
       next(error)
     }

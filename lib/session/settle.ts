@@ -70,14 +70,16 @@ export class Settler {
       const account = this.settings.account(user)
       const marker = session.secondFactor
       const known = marker?.accountId === account.id && !isHeld(marker)
-      const look =
-        view ??
-        (known ? this.views.remembered(account.id, marker.epoch, deviceOf(marker)) : null) ??
-        (await this.views.read(account.id))
+      const remembered = known ? this.views.remembered(account.id, marker.epoch, deviceOf(marker)) : null
+      const look = view ?? (await this.lookAt(user, req, account.id, remembered))
       const demand = await this.demandOn(user, req, look)
       const judgement = judgeLogin(marker, account.id, look, isHeldBy(demand))
       // A login that went by unseen is looked at as it would have been.
-      if (!known && (judgement.verdict === 'hold' || judgement.verdict === 'adopt') && (await this.isSkipped(user, req))) {
+      if (
+        !known &&
+        (judgement.verdict === 'hold' || judgement.verdict === 'adopt') &&
+        (await this.isSkipped(user, req))
+      ) {
         const adopted = skippedMarker(account, look.epoch, 0)
         session.secondFactor = adopted
         this.#becomeVerified(req, account, adopted)
@@ -127,15 +129,37 @@ export class Settler {
   }
 
   /**
+   * The account as it is remembered; or read now, where nothing is, or the host has heard of a second factor that was
+   * enabled since.
+   *
+   * @throws UnavailableError
+   */
+  async lookAt(
+    user: Express.User,
+    req: Request,
+    accountId: string,
+    remembered: AccountView | null,
+  ): Promise<AccountView> {
+    const doubted = remembered && !remembered.enabled && (await this.#testifies(user, req))
+    return remembered && !doubted ? remembered : this.views.read(accountId)
+  }
+
+  /** The host's own user table says that there is a second factor. */
+  async #testifies(user: Express.User, req: Request): Promise<boolean> {
+    return this.settings.isEnrolled !== null && Boolean(await this.settings.isEnrolled(user, req))
+  }
+
+  /**
    * What the host demands of a user without a second factor.
    *
    * @throws UnavailableError when the host knows that there is one
    */
   async demandOn(user: Express.User, req: Request, { enabled, disabledAt }: AccountView): Promise<Demand> {
     if (enabled) return { required: false, graceUntil: null }
-    if (!disabledAt && this.settings.isEnrolled && (await this.settings.isEnrolled(user, req))) {
+    if (!disabledAt && (await this.#testifies(user, req))) {
       throw new UnavailableError(
-        'The store knows nothing of an account that has a second factor by isEnrolled: is it the right database, and whole?',
+        'By isEnrolled an account has a second factor, and the store has neither one nor its disabling on record: ' +
+          'is it the right database, and whole?',
       )
     }
     return this.policyOn(user, req)

@@ -47,14 +47,20 @@ export async function verifySession(
   const { id } = settings.account(user)
   const own = marker?.accountId === id && !isHeld(marker) ? marker : null
   const device = own?.state === 'verified' ? own.device : undefined
-  const view = (own && views.remembered(id, own.epoch, device)) ?? (await views.read(id))
+  const remembered = own && views.remembered(id, own.epoch, device)
+  const view = await settler.lookAt(user, request as Request, id, remembered)
   const demand = await settler.demandOn(user, request as Request, view)
   const judgement = judgeLogin(marker, id, view, isHeldBy(demand))
   switch (judgement.verdict) {
     case 'keep': {
       if (judgement.marker.state === 'unenrolled') return { ...NOBODY, state: 'unenrolled', user }
       const { method, verifiedAt } = judgement.marker
-      return { state: 'verified', user, method, verifiedAt: verifiedAt === null ? null : new Date(verifiedAt) }
+      return {
+        state: 'verified',
+        user,
+        method,
+        verifiedAt: verifiedAt === null ? null : new Date(verifiedAt),
+      }
     }
     case 'adopt':
       return { ...NOBODY, state: 'unenrolled', user }

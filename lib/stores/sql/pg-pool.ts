@@ -2,7 +2,7 @@ import type { PostgresPool, PostgresPoolClient } from 'kysely'
 
 /** A pool of `pg`. */
 export interface PgPool {
-  connect(): Promise<unknown>
+  connect(callback: (error: Error | undefined, client: unknown) => void): void
   end(): Promise<void>
   on(event: 'error', listener: (error: Error) => void): unknown
   listenerCount(event: 'error'): number
@@ -18,12 +18,17 @@ export function surviving(pool: PgPool): PostgresPool {
   const heard = new WeakSet<object>()
   if (pool.listenerCount('error') === 0) pool.on('error', () => {})
   return {
-    async connect() {
-      const client = (await pool.connect()) as PostgresPoolClient & Pick<PgPool, 'on'>
-      if (!heard.has(client)) client.on('error', () => {})
-      heard.add(client)
-      return client
-    },
+    connect: () =>
+      new Promise((resolve, reject) =>
+        // By callback: a promise would come a moment after the pool has stopped listening itself.
+        pool.connect((error, taken) => {
+          if (error || !taken) return reject(error ?? new Error('The pool has no client'))
+          const client = taken as PostgresPoolClient & Pick<PgPool, 'on'>
+          if (!heard.has(client)) client.on('error', () => {})
+          heard.add(client)
+          resolve(client)
+        }),
+      ),
     end: () => pool.end(),
   }
 }
