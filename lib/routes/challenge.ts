@@ -4,6 +4,7 @@ import type { Method } from '../account/record'
 import { LONGEST_CODE, readTypedCode } from '../account/typed-code'
 import { maskName } from '../pages/mask'
 import type { Page, PageProblem } from '../pages/page'
+import { demandedMethods } from '../session/demanded-methods'
 import { rememberDevice } from '../session/device-cookie'
 import { save } from '../session/express-sessions'
 import { isHeld, PENDING_LIFE } from '../session/marker'
@@ -11,7 +12,6 @@ import type { Route, SessionState } from './route'
 import { settingsPage } from './settings'
 import { problemOf, type Visit } from './visit'
 
-const METHODS: readonly Method[] = ['totp', 'backup-code']
 const admits: readonly SessionState[] = ['pending', 'verified', 'unenrolled']
 
 export const challengeRoutes: Route[] = [
@@ -34,7 +34,7 @@ async function show(visit: Visit): Promise<void> {
   const lock = status.locks[askedMethod(visit)]
   visit.json({
     state: visit.state.state,
-    methods: status.methods.filter((method) => demandedMethods(visit).includes(method)),
+    methods: status.methods.filter((method) => demandedMethods(visit.marker).includes(method)),
     expiresAt: expiresAt(visit),
     lockedUntil: lock && endOf(lock),
     ...(lock && lock.until === null && { suspended: true }),
@@ -46,8 +46,8 @@ async function submit(visit: Visit): Promise<void> {
   const { rooms, req, res, account } = visit
   const typed = readTypedCode(visit.field('code'))
   if (!typed) return refuse(visit, { code: 'malformed' })
-  if (!demandedMethods(visit).includes(typed.method)) {
-    return refuse(visit, { code: 'step_up_required', about: demandedMethods(visit)[0] as Method })
+  if (!demandedMethods(visit.marker).includes(typed.method)) {
+    return refuse(visit, { code: 'step_up_required', about: demandedMethods(visit.marker)[0] as Method })
   }
   const trust = wantsTrust(visit.field('trustDevice'))
   const answer = await rooms.submission.submit(req, account, typed, trust)
@@ -100,7 +100,7 @@ function refuse(visit: Visit, problem: PageProblem, tried = askedMethod(visit)):
 async function challengePage(visit: Visit, method: Method, problem?: PageProblem): Promise<Page> {
   const status = visit.status ?? (await visit.rooms.views.read(visit.account.id))
   const other: Method = method === 'totp' ? 'backup-code' : 'totp'
-  const may = status.methods.includes(other) && demandedMethods(visit).includes(other)
+  const may = status.methods.includes(other) && demandedMethods(visit.marker).includes(other)
   const lock = status.locks[method]
   const stepUp = visit.state.state === 'verified'
   const typed = visit.field('code')
@@ -123,14 +123,9 @@ async function challengePage(visit: Visit, method: Method, problem?: PageProblem
 
 /** The field to show; a code of either kind may be entered in it, unless a gate demands one. */
 function askedMethod(visit: Visit): Method {
-  const demanded = demandedMethods(visit)
+  const demanded = demandedMethods(visit.marker)
   if (demanded.length === 1) return demanded[0] as Method
   return visit.req.query.method === 'backup-code' ? 'backup-code' : 'totp'
-}
-
-/** The kinds of code that will do for the gate that sent this session here: a code of another kind is not spent. */
-function demandedMethods({ marker }: Visit): readonly Method[] {
-  return (marker.state === 'verified' && marker.demands?.methods) || METHODS
 }
 
 /** The box of the form, or a program's `true`. */

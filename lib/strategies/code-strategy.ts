@@ -5,6 +5,8 @@ import type { Method } from '../account/record'
 import { readTypedCode } from '../account/typed-code'
 import { ConfigurationError, httpStatusOf, type ProblemCode, UnavailableError } from '../errors'
 import type { CodeSubmission } from '../session/code-submission'
+import { demandedMethods } from '../session/demanded-methods'
+import { sessionOf } from '../session/express-sessions'
 import { recordProof } from '../session/proof'
 import { knownStateOf } from '../session/request-factor'
 
@@ -73,6 +75,8 @@ export abstract class CodeStrategy {
     if (!typed) return refused('malformed')
     // Without a status, so that of ['totp', 'backup-code'] the one whose code it is decides the answer's status.
     if (typed.method !== this.name) return { ...refused('invalid_code'), status: undefined }
+    if (!demandedMethods(sessionOf(req).secondFactor).includes(typed.method))
+      return refused('step_up_required')
 
     const { submission } = this.host
     const user = await submission.user(req)
@@ -100,6 +104,7 @@ const MESSAGES: Partial<Record<ProblemCode, string>> = {
   invalid_code: 'The code was not accepted',
   not_authenticated: 'Sign in with your password first',
   enrolment_required: 'Two-factor authentication must be enabled first',
+  step_up_required: 'This needs another kind of code',
   not_enabled: 'Two-factor authentication is not enabled',
   locked: 'Too many wrong codes: wait before you try again',
 }
