@@ -14,8 +14,10 @@ export type {
   SecondFactorEvent,
   SecondFactorEvents,
 } from './events/events'
+export type { MailTransport, NotifyOptions, Recipient } from './mail/notifier'
 export type { AccountName, AuditLog, HostCsrf, SecondFactorOptions } from './options'
-export type { Layout, LayoutParts, Support } from './pages/renderer'
+export type { Layout, LayoutParts } from './pages/renderer'
+export type { Support } from './pages/support'
 export { createSecondFactor, type SecondFactor } from './second-factor'
 export type { Demand, Policy } from './session/demand'
 export type { PolicyPreview } from './session/policy-preview'

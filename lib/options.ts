@@ -4,7 +4,9 @@ import { type Duration, milliseconds } from './duration'
 import { ConfigurationError, type UnavailableError } from './errors'
 import type { EventOrigin, SecondFactorEvent } from './events/events'
 import { originOf } from './events/reporter'
-import type { Layout, Support } from './pages/renderer'
+import type { NotifyOptions } from './mail/notifier'
+import type { Layout } from './pages/renderer'
+import type { Support } from './pages/support'
 import type { Policy } from './session/demand'
 import type { SecondFactorStore } from './stores/store'
 
@@ -87,6 +89,8 @@ export interface SecondFactorOptions<User = Express.User> {
    * purpose, is enough. Default `'code'`.
    */
   disable?: 'code' | 'fresh'
+  /** Mails to users about what happens to their accounts. Default: none are sent. */
+  notify?: NotifyOptions
   /** Where events are kept, such as a `SqlAuditLog`. */
   audit?: AuditLog
   /** Where a request comes from, for events. Default: `req.id` and `req.ip`. */
@@ -165,6 +169,7 @@ export interface Settings {
   trustAge: number
   disable: 'code' | 'fresh'
   audit: AuditLog | null
+  notify: NotifyOptions | null
   eventOrigin(req: Request): EventOrigin
   onVerified: ((user: Express.User, req: Request, res: Response) => void | Promise<void>) | null
   onCancelled: ((req: Request, res: Response) => void | Promise<void>) | null
@@ -249,7 +254,17 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     'SF_AUDIT',
     'Option audit is where events are kept: new SqlAuditLog(database), or your own { write(event) }',
   )
-  const { trustedDevices } = given
+  const { notify, trustedDevices } = given
+  must(
+    notify === undefined ||
+      (typeof notify?.transport?.sendMail === 'function' &&
+        typeof notify.from === 'string' &&
+        typeof notify.recipients === 'function' &&
+        (notify.settingsUrl === undefined || /^https?:/.test(notify.settingsUrl))),
+    'SF_NOTIFY',
+    "Option notify is { transport: nodemailer.createTransport(...), from: 'Acme <security@acme.example>', " +
+      'recipients(accountId) }, and perhaps settingsUrl, a whole URL',
+  )
   const trustAge =
     trustedDevices === undefined ? 0 : milliseconds(trustedDevices?.maxAge, 'trustedDevices.maxAge')
   must(
@@ -279,6 +294,7 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     trustAge,
     disable: given.disable ?? 'code',
     audit: given.audit ?? null,
+    notify: given.notify ?? null,
     eventOrigin: given.eventOrigin?.bind(given) ?? originOf,
     onVerified: given.onVerified?.bind(given) ?? null,
     onCancelled: given.onCancelled?.bind(given) ?? null,
@@ -310,6 +326,7 @@ const NAMES: ReadonlySet<string> = new Set<keyof SecondFactorOptions>([
   'trustedDevices',
   'disable',
   'audit',
+  'notify',
   'eventOrigin',
   'onVerified',
   'onCancelled',

@@ -8,11 +8,14 @@ import { Keyring } from './crypto/keyring'
 import { ConfigurationError } from './errors'
 import { SecondFactorEvents } from './events/events'
 import { Reporter } from './events/reporter'
+import { MailTemplates } from './mail/message'
+import { Notifier } from './mail/notifier'
 import { accountId, readOptions, type SecondFactorOptions, type Settings } from './options'
 import { Answers } from './pages/answers'
 import { issueToken } from './pages/csrf'
 import { createLanguages } from './pages/language'
-import { createRenderer, type FormToken, type Support } from './pages/renderer'
+import { createRenderer, type FormToken } from './pages/renderer'
+import { type Support, supportLink } from './pages/support'
 import type { Rooms } from './routes/rooms'
 import { createRouter, isRoute } from './routes/router'
 import { AccountViews } from './session/account-views'
@@ -144,6 +147,13 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
     formAction: options.formAction,
     now,
   })
+  if (settings.notify) {
+    const templates = new MailTemplates(renderer.template, settings.issuer, supportLink(options.support))
+    const notifier = new Notifier(settings.notify, languages, templates, (event, reason) =>
+      reporter.tell(null, 'mail-failed', event.accountId, { mail: event.name, reason }),
+    )
+    reporter.also = (event, req) => void notifier.tell(event, req && languages.of(req))
+  }
   const answers = new Answers(renderer, languages, formToken, now)
 
   // The states of a session, and the ways between them.

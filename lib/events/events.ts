@@ -31,6 +31,8 @@ export interface EventDetails {
   reset: { wasEnabled: boolean }
   /** The account was closed. */
   forgotten: object
+  /** A mail about the event `mail` was not sent; `reason` is the transport's code. */
+  'mail-failed': { mail: EventName; reason: string }
 }
 
 /** What a code or password was entered for. */

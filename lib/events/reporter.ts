@@ -18,6 +18,9 @@ export class Reporter {
     private readonly originOf: (req: Request) => EventOrigin,
   ) {}
 
+  /** Who else is told, besides the host: with the request, whose language may matter. */
+  also: ((event: SecondFactorEvent, req: Request | null) => void) | null = null
+
   /** @param req null: the host asked for it in its own code */
   tell<Name extends EventName>(
     req: Request | null,
@@ -27,7 +30,9 @@ export class Reporter {
   ): void {
     const { requestId, ip } = req ? this.originOf(req) : {}
     const at = new Date(this.now())
-    this.events.emit({ name, accountId, at, requestId, ip, ...details } as SecondFactorEvent)
+    const event = { name, accountId, at, requestId, ip, ...details } as SecondFactorEvent
+    this.events.emit(event)
+    this.also?.(event, req)
   }
 
   /** A refused code or password, and the lock that it has brought about. */

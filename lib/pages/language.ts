@@ -31,6 +31,8 @@ export interface LanguagesOptions {
 
 export interface Languages {
   of(req: Request): Language
+  /** The nearest to a tag such as `pt-BR`, else English. */
+  named(tag: string): Language
 }
 
 type Catalogue = { [key: string]: string | Catalogue }
@@ -93,17 +95,21 @@ export function createLanguages(options: LanguagesOptions = {}): Languages {
     }
   }
 
+  function wished(wishes: (string | undefined)[]): Language {
+    for (const wish of wishes) {
+      const formats = canonical(wish)
+      const tag = formats && nearest(formats, catalogues)
+      // Dates follow the whole wish: whoever asks for en-GB reads "3 May", not "May 3".
+      if (formats && tag) return make(tag, formats)
+    }
+    return make(fallback, fallback)
+  }
+
   return {
     of(req) {
-      const wishes = [options.language?.(req), ...req.acceptsLanguages().slice(0, MOST_WISHES)]
-      for (const wish of wishes) {
-        const formats = canonical(wish)
-        const tag = formats && nearest(formats, catalogues)
-        // Dates follow the whole wish: whoever asks for en-GB reads "3 May", not "May 3".
-        if (formats && tag) return make(tag, formats)
-      }
-      return make(fallback, fallback)
+      return wished([options.language?.(req), ...req.acceptsLanguages().slice(0, MOST_WISHES)])
     },
+    named: (tag) => wished([tag]),
   }
 }
 

@@ -82,6 +82,8 @@ export type Page =
   | {
       name: 'backup-codes'
       backupCodes: BackupCodesLeft
+      /** Where the user was going before the last code was used up; null: nowhere else. */
+      later: string | null
       /** Names the present set in the form, so that a reload of the answer is known. */
       set: string
       problem?: PageProblem

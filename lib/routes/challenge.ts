@@ -59,13 +59,23 @@ async function submit(visit: Visit): Promise<void> {
   if (visit.answered) return
   if (answer.deviceToken) rememberDevice(req, res, answer.deviceToken, rooms.settings.trustAge)
   const redirectTo = returnTo ?? rooms.settings.returnTo
-  if (!visit.program) return visit.redirect(redirectTo)
+  if (!visit.program) {
+    const last = answer.proof.method === 'backup-code' && answer.backupCodesRemaining === 0
+    return visit.redirect(last ? await toNewCodes(visit, redirectTo) : redirectTo)
+  }
   visit.json({
     state: 'verified',
     method: answer.proof.method,
     redirectTo,
     backupCodesRemaining: answer.backupCodesRemaining,
   })
+}
+
+/** After the last backup code new ones come first: the way that was asked for goes on from there. */
+async function toNewCodes(visit: Visit, redirectTo: string): Promise<string> {
+  visit.marker.returnTo = redirectTo
+  await save(visit.req)
+  return visit.url('/backup-codes')
 }
 
 /** Half a login ends; a step-up is given up, and the session stays as it was. */

@@ -1,0 +1,98 @@
+import type { SecondFactorEvent } from '../events/events'
+import type { Language, Languages } from '../pages/language'
+import type { MailTemplates } from './message'
+import { isTold, noticeOf } from './notice'
+
+/** Somebody who is told what happens to an account. */
+export interface Recipient {
+  address: string
+  /** The language of the mail, such as `pt-BR`. Default: that of the request that it is about, else English. */
+  language?: string | undefined
+  /** What the user knows the account by. Default: the address. */
+  account?: string | undefined
+}
+
+/** What is asked of nodemailer's transport. */
+export interface MailTransport {
+  sendMail(mail: {
+    from: string
+    to: string
+    subject: string
+    text: string
+    html: string
+    headers: Record<string, string>
+  }): Promise<unknown>
+}
+
+export interface NotifyOptions {
+  /** `nodemailer.createTransport(...)` */
+  transport: MailTransport
+  /** The sender: `Acme <security@acme.example>`. */
+  from: string
+  /** Every address to tell; the former one, too, when it was changed lately. Nobody is told of an account without any. */
+  recipients(accountId: string): Promise<readonly (Recipient | string)[]> | readonly (Recipient | string)[]
+  /** The whole URL of the two-factor page, for a link in the mail. */
+  settingsUrl?: string | undefined
+}
+
+/** Tells users by mail what happens to their account. Nobody waits for it, and no failure of it fails anything. */
+export class Notifier {
+  constructor(
+    private readonly options: NotifyOptions,
+    private readonly languages: Languages,
+    private readonly templates: MailTemplates,
+    private readonly failed: (event: SecondFactorEvent, reason: string) => void,
+  ) {}
+
+  /** @param asked the language of the request that the event came of */
+  async tell(event: SecondFactorEvent, asked: Language | null): Promise<void> {
+    if (!isTold(event)) return
+    try {
+      const recipients = await this.options.recipients(event.accountId)
+      await Promise.all(recipients.map((recipient) => this.#send(event, asOne(recipient), asked)))
+    } catch (error) {
+      this.failed(event, reasonOf(error))
+    }
+  }
+
+  async #send(event: SecondFactorEvent, recipient: Recipient, asked: Language | null): Promise<void> {
+    if (!isTold(event)) return
+    try {
+      const { transport, from, settingsUrl } = this.options
+      const language = recipient.language
+        ? this.languages.named(recipient.language)
+        : (asked ?? this.languages.named('en'))
+      const { subject, text, html } = this.templates.render(language, {
+        notice: noticeOf(event, language),
+        account: recipient.account ?? recipient.address,
+        at: event.at,
+        ip: event.ip ?? null,
+        settingsUrl: settingsUrl ?? null,
+      })
+      // RFC 3834: no out-of-office notes in return.
+      await transport.sendMail({
+        from,
+        to: recipient.address,
+        subject,
+        text,
+        html,
+        headers: { 'Auto-Submitted': 'auto-generated' },
+      })
+    } catch (error) {
+      this.failed(event, reasonOf(error))
+    }
+  }
+}
+
+/** The transport's code alone: its words may hold addresses. */
+function reasonOf(error: unknown): string {
+  const { code, responseCode } = (error ?? {}) as { code?: unknown; responseCode?: unknown }
+  return (
+    [code, responseCode].filter((one) => typeof one === 'string' || typeof one === 'number').join(' ') ||
+    'failed'
+  )
+}
+
+function asOne(recipient: Recipient | string): Recipient {
+  return typeof recipient === 'string' ? { address: recipient } : recipient
+}
