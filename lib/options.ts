@@ -253,9 +253,9 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
   const trustAge =
     trustedDevices === undefined ? 0 : milliseconds(trustedDevices?.maxAge, 'trustedDevices.maxAge')
   must(
-    trustedDevices === undefined || (trustAge > 0 && Number.isFinite(trustAge)),
+    trustedDevices === undefined || (trustAge > 0 && trustAge <= LONGEST_TRUST),
     'SF_DURATION',
-    "Option trustedDevices is { maxAge: '30d' }: for how long a browser is not asked again",
+    "Option trustedDevices is { maxAge: '30d' }: for how long a browser is not asked again, at most 400 days",
   )
   const storeTimeout = milliseconds(given.storeTimeout ?? '5s', 'storeTimeout')
   must(
@@ -292,6 +292,9 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     now: given.now ?? Date.now,
   }
 }
+
+/** Browsers keep no cookie for longer (RFC 6265bis section 5.5), milliseconds. */
+const LONGEST_TRUST = 400 * 86_400_000
 
 const NAMES: ReadonlySet<string> = new Set<keyof SecondFactorOptions>([
   'issuer',
