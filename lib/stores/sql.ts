@@ -1,9 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
+import { inPlaceOfDamaged } from './damaged'
 import { connect, type SqlDatabase } from './sql/connect'
 import { type Dialect, dialectOf, type TableName, type Tables } from './sql/dialects'
 import { checkTable, DEFAULT_TABLE, migrationSql } from './sql/migration'
 import { type AccountRow, toAccountId, toRecord } from './sql/row'
+import { assertStorable } from './storable'
 import type { SecondFactorStore, StoredRecord, StoreReport } from './store'
 
 export interface SqlStoreOptions {
@@ -27,8 +29,8 @@ export interface SqlStoreOptions {
  * the app runs transactions on SQLite that await something, give its Kysely instance, not the connection below
  * it: they take turns on the one, on the other a write during such a transaction is refused.
  *
- * On SQLite it sets `journal_mode=WAL` (the file's) and `synchronous=FULL` (the connection's): what was
- * answered has reached the disk.
+ * On SQLite it sets `synchronous=FULL` (the connection's), so that what was answered has reached the disk, and,
+ * when it creates its table, `journal_mode=WAL` (the file's), so that reading and writing do not wait for each other.
  */
 export class SqlStore implements SecondFactorStore {
   readonly #db: Kysely<Tables>
@@ -89,7 +91,7 @@ export class SqlStore implements SecondFactorStore {
     const rows = await this.#patiently(() => query.execute())
     return rows.map((row) => ({
       accountId: toAccountId(row),
-      record: toRecord(row, this.#dialect.integersAsText),
+      record: this.#listed(row),
     }))
   }
 
@@ -103,7 +105,9 @@ export class SqlStore implements SecondFactorStore {
     )
   }
 
+  /** Where the store creates its table, it is there afterwards: the app asks this at the start. */
   async inspect(): Promise<StoreReport> {
+    await this.#prepared()
     return {
       clock: await this.#dialect.clock(this.#db),
       warnings: await this.#dialect.warnings(this.#db, this.#table),
@@ -117,11 +121,22 @@ export class SqlStore implements SecondFactorStore {
   async migrate(): Promise<void> {
     await this.#patiently(() => this.#dialect.beforeMigration(this.#db))
     if (await this.#patiently(() => this.#dialect.isMigrated(this.#db, this.#table))) return
-    await this.#dialect.migrating(this.#db, async (db) => {
-      for (const statement of migrationSql(this.#dialect.name, this.#table)) {
-        await this.#patiently(() => sql.raw(statement).execute(db))
-      }
-    })
+    // As a whole: within a transaction that has failed, another try would only hear that it has failed.
+    await this.#patiently(() =>
+      this.#dialect.migrating(this.#db, async (db) => {
+        for (const statement of migrationSql(this.#dialect.name, this.#table)) {
+          await sql.raw(statement).execute(db)
+        }
+      }),
+    )
+  }
+
+  #listed(row: AccountRow): StoredRecord {
+    try {
+      return toRecord(row, this.#dialect.integersAsText)
+    } catch (error) {
+      return inPlaceOfDamaged(error)
+    }
   }
 
   /** Once for all calls; a failure is not remembered, so that the next call tries again. */
@@ -166,11 +181,4 @@ async function update(
     .where('version', '=', expectedVersion)
     .executeTakeFirst()
   return numUpdatedRows
-}
-
-/** Two ids must never meet in one row, and databases would cut the one and change or refuse the other of these. */
-function assertStorable(accountId: string): void {
-  if (accountId.includes('\0') || Buffer.from(accountId).toString() !== accountId) {
-    throw new TypeError('An account id with a NUL or half a surrogate pair cannot be stored')
-  }
 }
