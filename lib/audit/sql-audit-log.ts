@@ -2,7 +2,7 @@ import type { SecondFactorEvent } from '../events/events'
 import type { AuditLog } from '../options'
 import type { SqlDatabase } from '../stores/sql/connect'
 import { OwnTable } from '../stores/sql/own-table'
-import { assertStorable } from '../stores/sql/row'
+import { assertStorable } from '../stores/storable'
 import { auditSql, DEFAULT_AUDIT_TABLE, timeIndexName } from './migration'
 import { type EventRow, type LoggedEvent, toEvent, toRow } from './row'
 

@@ -1,3 +1,5 @@
+import { withoutSecrets } from './secrets'
+
 /** How things are said on a terminal. */
 
 /** 12,345 */
@@ -36,8 +38,8 @@ export function quoted(argument: string): string {
 }
 
 /**
- * Why something failed, in the words of those who threw it. They may name the connection, so passwords in URLs,
- * `hidden`, and whatever looks like a key are taken out, with anything that could act on the terminal.
+ * Why something failed, in the words of those who threw it. They may name the connection, so secrets are taken out,
+ * with anything that could act on the terminal.
  */
 export function reasonOf(error: unknown, hidden: readonly string[] = []): string {
   const reasons: string[] = []
@@ -47,15 +49,7 @@ export function reasonOf(error: unknown, hidden: readonly string[] = []): string
     const said = message || (errors?.[0] as Error | undefined)?.message || code || String(each)
     if (!reasons.some((reason) => reason.includes(said))) reasons.push(said.replace(/\.$/, ''))
   }
-  return withoutSecrets(reasons.join(': ') || 'unknown', hidden)
-}
-
-function withoutSecrets(text: string, hidden: readonly string[]): string {
-  let safe = plain(text)
-    .replace(/([a-z][a-z\d+.-]*:\/\/)[^\s'"`]*@/gi, '$1***@')
-    .replace(/(?<![A-Za-z\d+/_-])[A-Za-z\d+/_-]{43}(?![A-Za-z\d+/_-])=?/g, '***')
-  for (const secret of hidden) if (secret !== '') safe = safe.replaceAll(secret, '***')
-  return safe
+  return withoutSecrets(plain(reasons.join(': ') || 'unknown'), hidden)
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out

@@ -1,9 +1,11 @@
 import type { Kysely } from 'kysely'
+import { inPlaceOfDamaged } from './damaged'
 import type { SqlDatabase } from './sql/connect'
 import type { TableName, Tables } from './sql/dialects'
 import { DEFAULT_TABLE, indexName, migrationSql } from './sql/migration'
 import { OwnTable } from './sql/own-table'
-import { type AccountRow, assertStorable, toAccountId, toRecord } from './sql/row'
+import { type AccountRow, toAccountId, toRecord } from './sql/row'
+import { assertStorable } from './storable'
 import type { SecondFactorStore, StoredRecord, StoreReport } from './store'
 
 export interface SqlStoreOptions {
@@ -27,8 +29,8 @@ export interface SqlStoreOptions {
  * the app runs transactions on SQLite that await something, give its Kysely instance, not the connection below
  * it: they take turns on the one, on the other a write during such a transaction is refused.
  *
- * On SQLite it sets `journal_mode=WAL` (the file's) and `synchronous=FULL` (the connection's): what was
- * answered has reached the disk.
+ * On SQLite it sets `synchronous=FULL` (the connection's), so that what was answered has reached the disk, and,
+ * when it creates its table, `journal_mode=WAL` (the file's), so that reading and writing do not wait for each other.
  */
 export class SqlStore implements SecondFactorStore {
   readonly #table: OwnTable<AccountRow>
@@ -77,7 +79,7 @@ export class SqlStore implements SecondFactorStore {
     const rows = await this.#table.patiently(() => query.execute())
     return rows.map((row) => ({
       accountId: toAccountId(row),
-      record: toRecord(row, this.#table.dialect.integersAsText),
+      record: this.#listed(row),
     }))
   }
 
@@ -94,7 +96,9 @@ export class SqlStore implements SecondFactorStore {
     )
   }
 
+  /** Where the store creates its table, it is there afterwards: the app asks this at the start. */
   async inspect(): Promise<StoreReport> {
+    await this.#table.prepared()
     return {
       clock: await this.#table.dialect.clock(this.#table.db),
       warnings: await this.#table.dialect.warnings(this.#table.db, this.#table.name),
@@ -107,6 +111,14 @@ export class SqlStore implements SecondFactorStore {
    */
   async migrate(): Promise<void> {
     await this.#table.migrate()
+  }
+
+  #listed(row: AccountRow): StoredRecord {
+    try {
+      return toRecord(row, this.#table.dialect.integersAsText)
+    } catch (error) {
+      return inPlaceOfDamaged(error)
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import { ConfigurationError } from '../../errors'
-import { nameOf, type SqlDialect } from './migration'
+import { inSchemaOf, nameOf, type SqlDialect, schemaOf } from './migration'
 import type { AccountRow } from './row'
 
 /** The table's name is an option; to the types it is always this one. */
@@ -62,9 +62,9 @@ const postgres: Dialect = {
   async onFirstUse() {},
   async beforeMigration() {},
   async isMigrated(db, table, lastIndex) {
-    const schema = table.includes('.') ? `${table.split('.')[0]}.` : ''
+    const index = inSchemaOf(table, lastIndex)
     const { rows } = await sql<{ there: boolean }>`
-      select to_regclass(${table}) is not null and to_regclass(${schema + lastIndex}) is not null as there
+      select to_regclass(${table}) is not null and to_regclass(${index}) is not null as there
     `.execute(db)
     return rows[0]?.there === true
   },
@@ -118,10 +118,9 @@ const mysql: Dialect = {
   async onFirstUse() {},
   async beforeMigration() {},
   async isMigrated(db, table, lastIndex) {
-    const [schema, name] = table.includes('.') ? table.split('.') : [null, table]
     const { rows } = await sql<{ there: unknown }>`
       select count(*) as there from information_schema.statistics
-      where table_schema = coalesce(${schema}, database()) and table_name = ${name}
+      where table_schema = coalesce(${schemaOf(table)}, database()) and table_name = ${nameOf(table)}
         and index_name = ${lastIndex}
     `.execute(db)
     return Number(rows[0]?.there) > 0
@@ -148,7 +147,7 @@ const mysql: Dialect = {
     const { rows } = await sql<Record<'flush' | 'autocommit' | 'readonly' | 'engine', unknown>>`
       select @@innodb_flush_log_at_trx_commit as flush, @@autocommit as autocommit, @@global.read_only as readonly,
         (select engine from information_schema.tables
-          where table_name = ${nameOf(table)} and table_schema = database()) as engine
+          where table_schema = coalesce(${schemaOf(table)}, database()) and table_name = ${nameOf(table)}) as engine
     `.execute(db)
     const { flush, autocommit, readonly, engine } = rows[0] ?? {}
     return [

@@ -68,7 +68,12 @@ export function nameOf(table: string): string {
   return table.split('.').at(-1) as string
 }
 
-/** A name in the same schema as the table. */
+/** Null: the one that the connection is in. */
+export function schemaOf(table: string): string | null {
+  return table.includes('.') ? (table.split('.')[0] as string) : null
+}
+
+/** A name in the table's schema. */
 export function inSchemaOf(table: string, name: string): string {
-  return [...table.split('.').slice(0, -1), name].join('.')
+  return [schemaOf(table), name].filter(Boolean).join('.')
 }

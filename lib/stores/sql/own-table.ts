@@ -45,11 +45,14 @@ export class OwnTable<Row> {
     await this.patiently(() => dialect.beforeMigration(db))
     const index = this.#options.lastIndex(name)
     if (await this.patiently(() => dialect.isMigrated(db, name, index))) return
-    await dialect.migrating(db, async (migrating) => {
-      for (const statement of this.#options.statements(dialect.name, name)) {
-        await this.patiently(() => sql.raw(statement).execute(migrating))
-      }
-    })
+    // As a whole: within a transaction that has failed, another try would only hear that it has failed.
+    await this.patiently(() =>
+      dialect.migrating(db, async (migrating) => {
+        for (const statement of this.#options.statements(dialect.name, name)) {
+          await sql.raw(statement).execute(migrating)
+        }
+      }),
+    )
   }
 
   /** Once for all calls; a failure is not remembered, so that the next call tries again. */

@@ -1,3 +1,4 @@
+import { DamagedRowError } from '../damaged'
 import type { StoredRecord } from '../store'
 
 /** A row as it is written. MySQL takes the id as bytes. */
@@ -13,7 +14,7 @@ export function toRecord(row: Omit<AccountRow, 'account_id'>, integersAsText: bo
   const version = integer(row, 'version', integersAsText)
   const activated = integer(row, 'activated', integersAsText)
   if (version < 1 || activated < 0 || activated > 1) {
-    throw new TypeError('A row of a second factor table is damaged: version or activated out of range')
+    throw new DamagedRowError('A row of a second factor table is damaged: version or activated out of range')
   }
   return { version, activated: activated === 1, sealed: text(row, 'sealed') }
 }
@@ -33,18 +34,11 @@ export function integer<K extends string>(
     typeof given === 'bigint' || (integersAsText && typeof given === 'string' && /^\d+$/.test(given))
   const value = whole ? Number(given) : given
   if (Number.isSafeInteger(value)) return value as number
-  throw new TypeError(`A row of a second factor table is damaged: ${column} is no integer`)
+  throw new DamagedRowError(`A row of a second factor table is damaged: ${column} is no integer`)
 }
 
 export function text<K extends string>(row: Record<K, unknown>, column: K): string {
   const value = row[column]
   if (typeof value === 'string') return value
-  throw new TypeError(`A row of a second factor table is damaged: ${column} is no text`)
-}
-
-/** Two ids must never meet in one row, and databases would cut the one and change or refuse the other of these. */
-export function assertStorable(accountId: string): void {
-  if (accountId.includes('\0') || Buffer.from(accountId).toString() !== accountId) {
-    throw new TypeError('An account id with a NUL or half a surrogate pair cannot be stored')
-  }
+  throw new DamagedRowError(`A row of a second factor table is damaged: ${column} is no text`)
 }
