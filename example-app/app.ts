@@ -81,7 +81,10 @@ export async function createApp(config: AppConfig): Promise<{ app: Express; clos
     layout: 'two-factor',
     stylesheets: ['/style.css'],
     ...(config.revalidateAfter !== null && { revalidateAfter: config.revalidateAfter }),
-    ...(config.policy && { policy: config.policy }),
+    ...(config.trustedDevices && { trustedDevices: { maxAge: config.trustedDevices } }),
+    policy:
+      config.policy ??
+      (() => (config.requiredFrom ? { required: true, graceUntil: config.requiredFrom } : 'optional')),
     ...(config.now && { now: config.now }),
   })
 
@@ -91,7 +94,8 @@ export async function createApp(config: AppConfig): Promise<{ app: Express; clos
   app.use(secondFactor.session())
   app.use((req, res, next) => {
     res.locals.user = req.user ?? null
-    res.locals.secondFactor = req.secondFactor?.state ?? 'anonymous'
+    res.locals.secondFactor = req.secondFactor
+    res.locals.now = config.now?.() ?? Date.now()
     next()
   })
   app.use('/two-factor', secondFactor.router())

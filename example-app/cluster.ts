@@ -6,6 +6,7 @@ import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { readConfig } from './config'
+import { hostsOf } from './redis'
 
 /**
  * The app in two processes at one port, which share sessions and second factors: sessions in Redis, second factors
@@ -13,13 +14,13 @@ import { readConfig } from './config'
  */
 async function main(): Promise<void> {
   const config = readConfig()
-  const redis = config.redisUrl && process.env.REDIS_URL ? null : await startRedis(config.dataDir)
+  const redis = process.env.REDIS_URL ? null : await startRedis(config.dataDir)
   const redisUrl = redis?.url ?? (config.redisUrl as string)
 
   cluster.setupPrimary({ exec: join(__dirname, 'server.js') })
   // One after the other: the first makes the tables and the accounts.
   for (const name of ['1', '2']) await startWorker({ REDIS_URL: redisUrl, PROCESS_NAME: name })
-  console.log(`  two processes, sessions in Redis at ${new URL(redisUrl).host}\n`)
+  console.log(`  two processes, sessions in Redis at ${hostsOf(redisUrl)}\n`)
 
   const stop = () => {
     for (const worker of Object.values(cluster.workers ?? {})) worker?.kill()

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import type { Duration } from 'express-second-factor'
 
 /** What the environment decides. */
 export interface Config {
@@ -17,6 +18,10 @@ export interface Config {
   redisUrl: string | null
   /** Milliseconds; null leaves it to the plugin. */
   revalidateAfter: number | null
+  /** For how long a browser can be trusted; null: it is asked for a code at every login. */
+  trustedDevices: Duration | null
+  /** From when everybody must have two-factor authentication; null: nobody must. */
+  requiredFrom: Date | null
   /** Express's "trust proxy"; null where no proxy stands in front. */
   trustProxy: string | number | boolean | null
   /** Which of several processes at one port this is; null: there is one. */
@@ -41,6 +46,10 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       (secondFactorStore === 'redis' ? 'redis://127.0.0.1:6379' : null),
     revalidateAfter: env.REVALIDATE_AFTER
       ? integer('REVALIDATE_AFTER', env.REVALIDATE_AFTER, 86400) * 1000
+      : null,
+    trustedDevices: env.TRUSTED_DEVICES ? duration('TRUSTED_DEVICES', env.TRUSTED_DEVICES) : null,
+    requiredFrom: env.REQUIRE_TWO_FACTOR_FROM
+      ? date('REQUIRE_TWO_FACTOR_FROM', env.REQUIRE_TWO_FACTOR_FROM)
       : null,
     trustProxy: env.TRUST_PROXY ? trustProxy(env.TRUST_PROXY) : null,
     processName: env.PROCESS_NAME || null,
@@ -80,6 +89,22 @@ function integer(name: string, value: string, max: number): number {
   const number = Number(value)
   if (/^\d+$/.test(value) && number <= max) return number
   throw new Error(`${name} is a whole number up to ${max}, not ${value}`)
+}
+
+function duration(name: string, value: string): Duration {
+  if (/^[1-9]\d{0,3}[smhd]$/.test(value)) return value as Duration
+  throw new Error(`${name} is a number with its unit (s, m, h, d), such as 30d, not ${value}`)
+}
+
+/** A day begins at midnight UTC. */
+function date(name: string, value: string): Date {
+  const moment = new Date(value)
+  const iso = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?Z)?$/.test(value)
+  // 30 February reads as 2 March.
+  const real =
+    iso && !Number.isNaN(moment.getTime()) && moment.toISOString().slice(0, 10) === value.slice(0, 10)
+  if (real) return moment
+  throw new Error(`${name} is a date, such as 2026-09-01 or 2026-09-01T08:00Z, not ${value}`)
 }
 
 function trustProxy(value: string): string | number | boolean {

@@ -36,3 +36,8 @@ function address(text: string): { host: string; port: number } {
   const { hostname, port } = new URL(`redis://${text}`)
   return { host: hostname, port: Number(port || 6379) }
 }
+
+/** The servers of such a URL, without what is secret in it. */
+export function hostsOf(url: string): string {
+  return url.replace(/^[^:]*:\/\/(.*@)?/, '').replace(/[/?#].*/, '')
+}

@@ -22,3 +22,22 @@ export function milliseconds(duration: Duration, option: string): number {
   }
   return Number(amount) * (UNITS[unit] as number)
 }
+
+/** How long the store may take, where nobody says otherwise. */
+const STORE_TIMEOUT = '5s'
+/** What a timer can wait; a longer time it takes for none. */
+const LONGEST = 2 ** 31 - 1
+
+/**
+ * Option `storeTimeout` in milliseconds.
+ *
+ * @throws ConfigurationError `SF_DURATION`
+ */
+export function storeTimeoutOf(given: Duration | undefined): number {
+  const storeTimeout = milliseconds(given ?? STORE_TIMEOUT, 'storeTimeout')
+  if (storeTimeout >= 1 && storeTimeout <= LONGEST) return storeTimeout
+  throw new ConfigurationError(
+    'SF_DURATION',
+    "Option storeTimeout is how long the store may take: '5s', not nothing and not for ever",
+  )
+}

@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express'
 import passport from 'passport'
-import { type Duration, milliseconds } from './duration'
+import { accountId } from './account/account-id'
+import { type Duration, milliseconds, storeTimeoutOf } from './duration'
 import { ConfigurationError, type UnavailableError } from './errors'
 import type { EventOrigin, SecondFactorEvent } from './events/events'
 import { originOf } from './events/reporter'
@@ -9,6 +10,8 @@ import type { Layout } from './pages/renderer'
 import type { Support } from './pages/support'
 import type { Policy } from './session/demand'
 import type { SecondFactorStore } from './stores/store'
+
+export { accountId }
 
 /** An account as the plugin knows it. */
 export interface AccountName {
@@ -268,15 +271,9 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
   const trustAge =
     trustedDevices === undefined ? 0 : milliseconds(trustedDevices?.maxAge, 'trustedDevices.maxAge')
   must(
-    trustedDevices === undefined || (trustAge > 0 && Number.isFinite(trustAge)),
+    trustedDevices === undefined || (trustAge > 0 && trustAge <= LONGEST_TRUST),
     'SF_DURATION',
-    "Option trustedDevices is { maxAge: '30d' }: for how long a browser is not asked again",
-  )
-  const storeTimeout = milliseconds(given.storeTimeout ?? '5s', 'storeTimeout')
-  must(
-    storeTimeout >= 1 && storeTimeout <= 2 ** 31 - 1,
-    'SF_DURATION',
-    "Option storeTimeout is how long the store may take: '5s', not nothing and not for ever",
+    "Option trustedDevices is { maxAge: '30d' }: for how long a browser is not asked again, at most 400 days",
   )
   return {
     issuer,
@@ -300,7 +297,7 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     onCancelled: given.onCancelled?.bind(given) ?? null,
     onUnavailable: unfailing(given.onUnavailable?.bind(given) ?? warnOnceAMinute()),
     revalidateAfter: milliseconds(given.revalidateAfter ?? '60s', 'revalidateAfter'),
-    storeTimeout,
+    storeTimeout: storeTimeoutOf(given.storeTimeout),
     isEnrolled: given.isEnrolled?.bind(given) ?? null,
     backupCodes,
     csrf: csrf ?? null,
@@ -308,6 +305,9 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     now: given.now ?? Date.now,
   }
 }
+
+/** Browsers keep no cookie for longer (RFC 6265bis section 5.5), milliseconds. */
+const LONGEST_TRUST = 400 * 86_400_000
 
 const NAMES: ReadonlySet<string> = new Set<keyof SecondFactorOptions>([
   'issuer',
@@ -366,25 +366,6 @@ function accountOf(options: SecondFactorOptions, user: Express.User): { id: stri
   const { id, name } = options.account(user) ?? {}
   const checked = accountId(id)
   return { id: checked, name: String(name || checked) }
-}
-
-/**
- * An account id as the store keeps it. One that is none would be shared by every account without an id.
- *
- * @throws ConfigurationError `SF_ACCOUNT_ID`
- */
-export function accountId(id: unknown): string {
-  const text = Number.isSafeInteger(id) || typeof id === 'bigint' ? String(id) : id
-  must(
-    typeof text === 'string' &&
-      text !== '' &&
-      text.length <= 255 &&
-      text.isWellFormed() &&
-      !text.includes('\0'),
-    'SF_ACCOUNT_ID',
-    'An account id is a whole number or a text of 1 to 255 characters; option account, or a call, gave something else',
-  )
-  return text as string
 }
 
 /** What the host does with an error must not become another one: the answer is 503 all the same. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Express } from 'express'
+import type { Policy } from 'express-second-factor'
 import type { Browser } from 'playwright-core'
 import { createTestApp, expresses, PASSWORD, type TestAppOptions } from '../support/app'
 import { Authenticator } from '../support/authenticator'
@@ -118,6 +119,98 @@ describeWith(['chromium'], 'what people see', () => {
     clock.forward(301)
     await page.goto(`${visit.origin}/transfer?to=bob`)
     await inspect('step-up', '#sf-field')
+
+    expect(visit.findings).toEqual([])
+  })
+
+  test.each([
+    ['fits, and axe finds nothing', 'en', 'alice@example.com'],
+    ['fits from right to left', 'ar', 'alice@example.com'],
+    ['fits with a name of 300 characters', 'en', `${'w'.repeat(288)}@example.com`],
+  ])('every page of grace, a new phone, trusted devices and step-up %s', async (way, lang, name) => {
+    let policy: Policy = { required: true, graceUntil: Date.now() + 3 * 86_400_000 }
+    const visit = await arrive(
+      {
+        account: ({ id }) => ({ id, name }),
+        policy: () => policy,
+        trustedDevices: { maxAge: '30d' },
+        disable: 'fresh',
+      },
+      lang,
+      {
+        closely: way.includes('axe'),
+        routes(app, secondFactor) {
+          app.get('/papers', secondFactor.requireSecondFactor({ methods: ['totp'] }))
+        },
+      },
+    )
+    const { page, clock, inspect } = visit
+
+    await visit.login()
+    await page.goto(visit.url())
+    await inspect('settings, in grace', null)
+    await page.goto(visit.url('/enable'))
+    await inspect('start, in grace', null)
+    await page.locator('.sf-primary').click()
+    const old = await visit.phone()
+    await visit.submit('/enable/confirm', old.code())
+    const backupCodes = await page.locator('#sf-codes li').allTextContents()
+    policy = 'optional'
+
+    await page.goto(visit.url('/replace'))
+    await inspect('new phone, start', null)
+    await page.locator('.sf-primary').click()
+    const phone = await visit.phone()
+    await inspect('new phone', null)
+    await visit.keepsPlace(async () => {
+      await visit.submit('/replace/confirm', phone.wrongCode())
+      await inspect('new phone, refused', '#sf-field')
+    })
+    await visit.submit('/replace/confirm', phone.code())
+    await inspect('settings, replaced, no devices', null)
+
+    for (const devices of [1, 2]) {
+      await page.context().clearCookies()
+      await visit.login()
+      await page.goto(visit.url('/challenge'))
+      if (devices === 1) await inspect('challenge, trust', '#sf-field')
+      await page.locator('[name=trustDevice]').check()
+      clock.nextStep()
+      await visit.submit('/challenge', phone.code())
+      // From now on the session rests on it.
+      await visit.login()
+      await page.goto(visit.url('/devices'))
+      await inspect(`devices, ${devices}`, null)
+    }
+    await page.goto(visit.url())
+    await inspect('settings, devices', null)
+
+    await page.goto(`${visit.origin}/papers`)
+    await inspect('one kind of code', '#sf-field')
+    await visit.keepsPlace(async () => {
+      await visit.submit('/challenge', backupCodes[0] as string)
+      await inspect('one kind of code, the other given', '#sf-field')
+    })
+    await page.goto(visit.url())
+    await page.locator('body').evaluate((body) => {
+      const form = body.ownerDocument.createElement('form')
+      Object.assign(form, { method: 'post', action: '/transfer' })
+      body.append(form)
+      form.submit()
+    })
+    await page.locator('.sf-note').waitFor()
+    await inspect('step-up, not sent', '#sf-field')
+    clock.nextStep()
+    await visit.submit('/challenge', phone.code())
+
+    await page.goto(visit.url('/devices'))
+    await page.locator('.sf-danger').click()
+    await page.locator('.sf-danger').waitFor({ state: 'detached' })
+    await inspect('devices, none', null)
+    await page.goto(visit.url('/disable'))
+    await inspect('disable by a click', null)
+    await page.locator('.sf-danger').hover()
+    await inspect('disable by a click, about to', null)
 
     expect(visit.findings).toEqual([])
   })
@@ -268,13 +361,34 @@ describeWith(['chromium'], 'what people see', () => {
         ] as const) {
           await page.emulateMedia({ colorScheme })
           await page.setViewportSize({ width, height: 800 })
-          const wrong = [...(await misfits(page)), ...(closely ? await violations(page) : [])]
+          const wrong = [
+            ...(await misfits(page)),
+            ...(await page.locator('.sf-card').evaluate(smallTargets)),
+            ...(closely ? await violations(page) : []),
+          ]
           findings.push(...wrong.map((finding) => `${what}, ${colorScheme}, ${width} px: ${finding}`))
         }
       },
     }
   }
 })
+
+/** What is smaller than a finger. A link within a sentence is as high as its line; a box is hit by its label too. */
+function smallTargets(card: unknown): string[] {
+  type Shown = { outerHTML: string; getBoundingClientRect(): { width: number; height: number } }
+  const root = card as {
+    ownerDocument: { defaultView: { getComputedStyle(of: Shown): { display: string } } }
+    querySelectorAll(selector: string): Iterable<Shown>
+  }
+  const { defaultView: window } = root.ownerDocument
+  const targets = 'a, button, summary, input:not([type=hidden], [type=checkbox]), label:has(input)'
+  return [...root.querySelectorAll(targets)].flatMap((element) => {
+    const { width, height } = element.getBoundingClientRect()
+    const small = width > 0 && (width < 44 || height < 44)
+    const inText = window.getComputedStyle(element).display === 'inline'
+    return small && !inText ? [`${width}x${height}: ${element.outerHTML.slice(0, 120)}`] : []
+  })
+}
 
 function topOf(element: { getBoundingClientRect(): { top: number }; ownerDocument: unknown }): number {
   const { defaultView } = element.ownerDocument as { defaultView: { scrollY: number } }

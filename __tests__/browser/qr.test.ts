@@ -1,7 +1,7 @@
-import { execFileSync } from 'node:child_process'
-import type { Browser, Page } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { createTestApp, PASSWORD } from '../support/app'
 import { host, launch } from '../support/browser'
+import { scanned } from './walking'
 
 const { describeWith } = require('../support/tools')
 
@@ -48,10 +48,3 @@ describeWith(['chromium', 'zbarimg'], 'a camera reads the QR code', () => {
     }
   })
 })
-
-/** What zbarimg reads in a picture of the whole page. */
-async function scanned(page: Page): Promise<string> {
-  const input = await page.screenshot({ fullPage: true })
-  const options = ['--quiet', '--raw', '-Sdisable', '-Sqrcode.enable', '-']
-  return execFileSync('zbarimg', options, { input, encoding: 'utf8', stdio: 'pipe' }).trim()
-}

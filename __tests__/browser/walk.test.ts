@@ -1,15 +1,8 @@
 import { readFileSync } from 'node:fs'
-import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { PASSWORD } from '../support/app'
-import {
-  focusFrom,
-  launch,
-  misfits,
-  phoneCode,
-  type Site,
-  startExample,
-  violations,
-} from '../support/browser'
+import { launch, phoneCode, type Site, startExample } from '../support/browser'
+import { begin, keyboard, mouse, signIn, signOut, type Walk, wrongCode } from './walking'
 
 const { describeWith } = require('../support/tools')
 
@@ -29,7 +22,7 @@ describeWith(['chromium', 'oathtool'], 'the whole way through the example app', 
   })
 
   test('with the mouse; axe finds nothing on any page', async () => {
-    const walk = await begin('alice', { hand: mouse, closely: true })
+    const walk = await begin(browser, site, 'alice', { hand: mouse, closely: true })
     const enabled = await enable(walk)
     expect(await codesOnClipboard(walk)).toEqual(enabled.backupCodes)
     await letTheCodesPass(walk, enabled)
@@ -37,14 +30,14 @@ describeWith(['chromium', 'oathtool'], 'the whole way through the example app', 
   })
 
   test('with the keyboard alone; focus is always seen', async () => {
-    const walk = await begin('bob', { hand: keyboard })
+    const walk = await begin(browser, site, 'bob', { hand: keyboard })
     const enabled = await enable(walk)
     await letTheCodesPass(walk, enabled)
     await signInAndDisable(walk, enabled)
   })
 
   test('without JavaScript', async () => {
-    const walk = await begin('carol', { hand: mouse, context: { javaScriptEnabled: false } })
+    const walk = await begin(browser, site, 'carol', { hand: mouse, context: { javaScriptEnabled: false } })
     const { page } = walk
     const enabled = await enable(walk)
     expect(await page.getByText('The codes leave this page').isVisible()).toBe(false)
@@ -55,7 +48,7 @@ describeWith(['chromium', 'oathtool'], 'the whole way through the example app', 
   })
 
   test('codes that were shown are not shown by a reload or by going back', async () => {
-    const walk = await begin('admin', { hand: mouse })
+    const walk = await begin(browser, site, 'admin', { hand: mouse })
     const { page } = walk
     const { backupCodes } = await enable(walk)
     expect(await codesIn(page, backupCodes)).toEqual(backupCodes)
@@ -68,54 +61,6 @@ describeWith(['chromium', 'oathtool'], 'the whole way through the example app', 
     // Chromium has kept nothing of it: it would have to post again, as the reload did.
     await expect(page.goBack()).rejects.toThrow('ERR_CACHE_MISS')
   })
-
-  /** Somebody on the way, and how they use the page. */
-  interface Walk extends Hand {
-    page: Page
-    username: string
-    /** Waits for the page with this heading. */
-    sees(heading: string): Promise<void>
-  }
-
-  async function begin(username: string, { hand, closely = false, context = {} }: Manner): Promise<Walk> {
-    const browserContext = await browser.newContext(context)
-    await browserContext.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: site.origin })
-    const page = await browserContext.newPage()
-    // The page's clock goes on by itself until a test stops it.
-    if (context.javaScriptEnabled !== false) await page.clock.install()
-    page.setDefaultTimeout(30_000)
-    const walk: Walk = {
-      ...hand(page),
-      page,
-      username,
-      async sees(heading) {
-        await page.getByRole('heading', { level: 1, name: heading, exact: true }).waitFor()
-        expect(await page.title()).toContain('Quayside Savings')
-        if (!closely) return
-        expect([heading, await violations(page)]).toEqual([heading, []])
-        for (const width of [360, 1280]) {
-          await page.setViewportSize({ width, height: 800 })
-          expect([heading, width, await misfits(page)]).toEqual([heading, width, []])
-        }
-      },
-    }
-    await page.goto(site.origin)
-    await walk.sees('Savings, safely moored')
-    return walk
-  }
-
-  async function signIn(walk: Walk, password = PASSWORD): Promise<void> {
-    await walk.press('link', 'Sign in')
-    await walk.sees('Sign in')
-    await walk.fill('User name', walk.username)
-    await walk.fill('Password', password)
-    await walk.press('button', 'Sign in')
-  }
-
-  async function signOut(walk: Walk): Promise<void> {
-    await walk.press('button', 'Sign out')
-    await walk.sees('Savings, safely moored')
-  }
 
   /** From the home page to the backup codes, by way of everything that can be mistyped. */
   async function enable(walk: Walk): Promise<Enabled> {
@@ -250,13 +195,6 @@ describeWith(['chromium', 'oathtool'], 'the whole way through the example app', 
   }
 })
 
-interface Manner {
-  hand: (page: Page) => Hand
-  /** Looks at every page on the way with axe, and at whether it fits. */
-  closely?: boolean
-  context?: BrowserContextOptions
-}
-
 interface Enabled {
   key: string
   backupCodes: string[]
@@ -266,56 +204,4 @@ interface Enabled {
 async function codesIn(page: Page, codes: string[]): Promise<string[]> {
   const html = decodeURIComponent((await page.content()).replace(/%(?![0-9A-F]{2})/g, '%25'))
   return codes.filter((code) => html.includes(code))
-}
-
-/** Six digits that no step near now has. */
-function wrongCode(key: string): string {
-  const near = [-2, -1, 0, 1, 2, 3].map((steps) => phoneCode(key, steps))
-  return ['111111', '222222', '333333', '444444', '555555', '666666', '777777'].find(
-    (code) => !near.includes(code),
-  ) as string
-}
-
-/** How somebody fills in, presses, and opens what is folded. */
-interface Hand {
-  fill(label: string, text: string): Promise<void>
-  press(role: 'button' | 'link', name: string): Promise<void>
-  open(summary: string): Promise<void>
-}
-
-function mouse(page: Page): Hand {
-  return {
-    fill: (label, text) => page.getByLabel(label, { exact: true }).fill(text),
-    press: (role, name) => page.getByRole(role, { name, exact: true }).first().click(),
-    open: (summary) => page.locator('summary', { hasText: summary }).click(),
-  }
-}
-
-function keyboard(page: Page): Hand {
-  /** Tabs to the element, and at each stop on the way sees where the focus is. */
-  async function tabTo(element: Locator): Promise<void> {
-    await element.waitFor()
-    for (let stops = 0; stops < 40; stops++) {
-      const { here, unseen } = await focusFrom(element)
-      expect(unseen).toBeNull()
-      if (here) return
-      await page.keyboard.press('Tab')
-    }
-    throw new Error(`Tab never comes to ${element}`)
-  }
-  return {
-    async fill(label, text) {
-      await tabTo(page.getByLabel(label, { exact: true }))
-      await page.keyboard.press('Control+A')
-      await page.keyboard.type(text)
-    },
-    async press(role, name) {
-      await tabTo(page.getByRole(role, { name, exact: true }).first())
-      await page.keyboard.press('Enter')
-    },
-    async open(summary) {
-      await tabTo(page.locator('summary', { hasText: summary }))
-      await page.keyboard.press('Enter')
-    },
-  }
 }

@@ -41,7 +41,7 @@ describe('what was typed wrongly is one line, and exit code 2', () => {
     [['status', 'a', 'b'], /status takes no more/],
     [['status', ''], /account id/],
     [['reset', 'x'.repeat(256), '--yes'], /account id/],
-    [['sql', 'oracle'], /no dialect "oracle": one of sqlite, postgres, mysql/],
+    [['sql', 'oracle'], /no dialect "oracle": one of sqlite, postgres, postgresql, mysql, mariadb/],
     [['sql', 'toString'], /no dialect/],
     [['sql', 'mysql', '--table', 'a; drop table b'], /no table name/],
   ])('%j', async (argv, message) => {
@@ -72,6 +72,7 @@ describe('sql', () => {
   test.each([
     ['sqlite', 'sqlite'],
     ['postgres', 'postgres'],
+    ['postgresql', 'postgres'],
     ['mysql', 'mysql'],
     ['mariadb', 'mysql'],
   ] as const)('%s', async (typed, dialect) => {

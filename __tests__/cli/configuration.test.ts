@@ -59,7 +59,7 @@ describe('the environment', () => {
   ])('opens %s', async (url) => {
     const { cwd, env } = await sqliteApp()
     const own = { ...env, SECOND_FACTOR_STORE_URL: url.replace('FOLDER', cwd) }
-    expect((await run(['status', 'a'], { cwd, env: own })).code).toBe(0)
+    expect((await run(['status', 'a'], { cwd, env: own })).stderr).toMatch(/^a has no record/)
   })
 
   test('a database without the table, and a file that is none, are told plainly; nothing is created', async () => {
@@ -72,7 +72,8 @@ describe('the environment', () => {
       const { code, stdout, stderr } = await run(command, { cwd, env: empty })
       expect([command, code]).toEqual([command, 1])
       expect(stdout + stderr).toContain('table is not there')
-      expect(stdout + stderr).toContain('express-second-factor sql')
+      expect(stdout + stderr).toContain('npx express-second-factor sql postgres | psql')
+      expect(stdout + stderr).toContain('await store.migrate()')
     }
     expect(database.prepare('select name from sqlite_master').all()).toEqual([{ name: 'other' }])
     writeFileSync(join(cwd, 'text.db'), 'no database '.repeat(100))
@@ -157,8 +158,15 @@ export default { keys, store: new SqlStore(database, { migrate: false }), close:
     ],
     ['second-factor.config.json', `{ "keys": ["${OLD}" }`, /is no JSON/],
     ['second-factor.config.json', `{ "keys": ["${OLD}"] }`, /may have keysFrom.*not keys/],
-    ['second-factor.config.json', '{ "keysFrom": "NOT_SET" }', /NOT_SET, which is not set/],
-    ['second-factor.config.json', 'null', /is not set|no JSON/],
+    ['second-factor.config.json', '{ "keysFrom": "NOT_SET" }', /variable NOT_SET as keysFrom, which is not/],
+    ['second-factor.config.json', 'null', /has no keysFrom, and the variable SECOND_FACTOR_KEY is not set/],
+    ...['0', '"0s"', '2147483648', '"25d"', '"soon"', '-1', 'Infinity'].map(
+      (time): [string, string, RegExp] => [
+        'second-factor.config.cjs',
+        `module.exports = { keys: ['${NEW}'], store: 'sqlite:app.db', storeTimeout: ${time} }`,
+        /^express-second-factor: Option storeTimeout is[^\n]*\(SF_DURATION\)\n$/,
+      ],
+    ),
   ])('%s that is wrong: %s', async (file, text, message) => {
     const { cwd } = await sqliteApp()
     writeFileSync(join(cwd, file), text)

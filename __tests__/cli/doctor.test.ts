@@ -3,6 +3,8 @@ import { MemoryStore } from '../../lib/stores/memory'
 import type { StoreReport } from '../../lib/stores/store'
 import { appWith, enrolled, fill, NEW, OLD, OTHER, put, run, sqliteApp } from './support'
 
+jest.setTimeout(30_000)
+
 let store: MemoryStore & { inspect?: () => Promise<StoreReport> }
 let storeTimeout: number
 beforeEach(async () => {
@@ -41,8 +43,12 @@ test('all is well', async () => {
     expect(found[name]?.result).toBe('ok')
 })
 
-test('a store without accounts is well', async () => {
-  expect(await doctor()).toMatchObject({ code: 0, keys: { result: 'ok' } })
+test('a store without any record is warned of: it may be the wrong one', async () => {
+  expect(await doctor()).toMatchObject({
+    code: 0,
+    keys: { result: 'warning', message: expect.stringContaining('empty or another one') },
+    'backup codes': { result: 'skipped' },
+  })
 })
 
 test('a real database: nothing is written to it', async () => {
@@ -90,14 +96,23 @@ describe('the store', () => {
       'set-up': { result: 'warning', message: expect.stringContaining('NOPERM') },
     })
     store.inspect = () => new Promise(() => {})
-    storeTimeout = 500
+    storeTimeout = 1000
     expect(await doctor()).toMatchObject({ code: 0, clock: { result: 'warning' } })
+    storeTimeout = 30_000
     Object.assign(store, { inspect: undefined })
     expect(await doctor()).toMatchObject({
       code: 0,
       'set-up': { result: 'skipped' },
       clock: { result: 'skipped' },
     })
+  })
+
+  test('inspect() is asked once', async () => {
+    await put(store, NEW, 'alice', enrolled())
+    const inspect = jest.fn(at(0))
+    store.inspect = inspect
+    await run(['doctor'], appWith(store))
+    expect(inspect).toHaveBeenCalledTimes(1)
   })
 
   test('whose list() is missing or fails', async () => {
@@ -162,6 +177,20 @@ describe('the keys', () => {
     const { code, keys } = await doctor()
     expect(code).toBe(1)
     expect(keys).toMatchObject({ result: 'failed', message: expect.stringContaining('1 do not open: bob') })
+  })
+
+  test('whether records that do not open have backup codes left is not known', async () => {
+    await put(store, NEW, 'alice', enrolled())
+    await put(store, OTHER, 'bob', enrolled())
+    expect((await doctor())['backup codes']).toMatchObject({
+      result: 'skipped',
+      message: '1 record could not be read',
+    })
+    await put(store, NEW, 'carol', enrolled(0))
+    expect((await doctor())['backup codes']).toMatchObject({
+      result: 'warning',
+      message: expect.stringContaining('carol'),
+    })
   })
 })
 

@@ -1,9 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { symlinkSync } from 'node:fs'
+import { cpSync, readFileSync, symlinkSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { bin, folder, NEW, OLD, opening, Program, program, sqliteApp } from './support'
+import { bin, folder, NEW, OLD, opening, Program, program, type Result, run, sqliteApp } from './support'
+
+const root = join(__dirname, '../..')
 
 jest.setTimeout(60_000)
 
@@ -15,31 +18,40 @@ test('the built program makes keys for the shell', () => {
   expect([stdout, stderr]).toEqual([expect.stringMatching(/^[A-Za-z\d+/]{43}=$/), ''])
 })
 
-test.each(['SIGINT', 'SIGTERM'] as const)(
-  '%s in the middle of a rotation: it stops, and goes on',
-  async (signal) => {
-    const { cwd, env, store } = await sqliteApp(3000)
-    const first = new Program(['rotate'], { cwd, env })
-    await first.saying(/^1,000 accounts seen/m)
-    first.child.kill(signal)
-    // npx hands on what the terminal has sent already.
-    first.child.kill(signal)
-    const stopped = await first.end()
-    expect(stopped.code).toBe(130)
-    const [, after] = /^Stopped: [\s\S]*? (--after=\S+)\n$/.exec(stopped.stdout) ?? []
-    const done = await opening(store, NEW)
-    expect(done).toBeGreaterThanOrEqual(1000)
-    expect(done).toBeLessThan(3000)
-    expect(await opening(store, NEW, OLD)).toBe(3000)
+test('keygen needs no more than the package has: no passport, no driver', async () => {
+  const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const cwd = folder({}, Object.keys(dependencies))
+  cpSync(join(root, 'dist'), join(cwd, 'dist'), { recursive: true })
+  cpSync(join(root, 'package.json'), join(cwd, 'package.json'))
+  const main = join(cwd, 'dist/cli/main.js')
+  expect(() => createRequire(main).resolve('passport')).toThrow(/Cannot find module/)
+  const { stdout, stderr } = spawnSync(process.execPath, [main, 'keygen'], { cwd, encoding: 'utf8' })
+  expect([stdout, stderr]).toEqual([expect.stringMatching(/^\S{44}\n$/), ''])
+})
 
-    const second = await program(['rotate', after as string], { cwd, env })
-    expect(second).toMatchObject({
-      code: 0,
-      stdout: expect.stringContaining(`Done: ${(3000 - done).toLocaleString('en')} accounts`),
-    })
-    expect(await opening(store, NEW)).toBe(3000)
-  },
-)
+test('SIGTERM or SIGINT in the middle of a rotation: it stops, and goes on', async () => {
+  const rows = 1500
+  const { cwd, env, store } = await sqliteApp(rows)
+  const first = new Program(['rotate'], { cwd, env })
+  await first.saying(/^1,000 accounts seen/m)
+  first.child.kill('SIGTERM')
+  // The second comes at once, as npx hands on what the terminal has sent already.
+  first.child.kill('SIGINT')
+  const stopped = await first.end()
+  expect(stopped.code).toBe(130)
+  const [, after] = /^Stopped: [\s\S]*? (--after=\S+)\n$/.exec(stopped.stdout) ?? []
+  const done = await opening(store, NEW)
+  expect(done).toBeGreaterThanOrEqual(1000)
+  expect(done).toBeLessThan(rows)
+  expect(await opening(store, NEW, OLD)).toBe(rows)
+
+  const second = await run(['rotate', after as string], { cwd, env })
+  expect(second).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining(`Done: ${(rows - done).toLocaleString('en')} accounts`),
+  })
+  expect(await opening(store, NEW)).toBe(rows)
+})
 
 test('ends although the config file left a timer and a connection open', async () => {
   const cwd = folder({
@@ -47,7 +59,10 @@ test('ends although the config file left a timer and a connection open', async (
 require('net').createServer().listen(0)
 module.exports = { keys: ['${NEW}'], store: { get: async () => null, compareAndSet: async () => false }, close: () => new Promise(() => {}) }`,
   })
-  expect(await program(['status', 'a'], { cwd })).toMatchObject({ code: 0 })
+  expect(await program(['status', 'a'], { cwd })).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('has no record'),
+  })
 })
 
 describe('a server that accepts and never answers', () => {
@@ -65,26 +80,32 @@ describe('a server that accepts and never answers', () => {
     server.close()
   })
 
-  test.each([
-    ['pg', 'postgres:', ''],
-    ['mysql2', 'mysql:', ''],
-    ['ioredis', 'redis:', ''],
-    ['ioredis', 'redis-cluster:', ''],
-    ['@redis/client', 'redis:', ''],
-    ['@redis/client', 'redis-cluster:', ''],
-  ])('%s at %s is given up, and the password not told', async (driver, scheme) => {
-    const cwd = folder({}, [driver])
+  const at = (scheme: string) => {
     const { port } = server.address() as AddressInfo
-    const env = { SECOND_FACTOR_KEY: OLD, DATABASE_URL: `${scheme}//user:geheim@127.0.0.1:${port}/0` }
-    const results = await Promise.all([
-      program(['doctor'], { cwd, env }),
-      program(['rotate'], { cwd, env }),
-      program(['status', 'alice'], { cwd, env }),
-    ])
-    for (const { code, stdout, stderr } of results) {
-      expect([code, stdout + stderr]).toEqual([1, expect.stringContaining('The factor store')])
-      expect(stdout + stderr).not.toContain('geheim')
-      expect(stdout + stderr).toContain('Is the store running')
-    }
+    return { SECOND_FACTOR_KEY: OLD, DATABASE_URL: `${scheme}//user:geheim@127.0.0.1:${port}/0` }
+  }
+
+  function givenUp({ code, stdout, stderr }: Result) {
+    expect([code, stdout + stderr]).toEqual([1, expect.stringContaining('The factor store')])
+    expect(stdout + stderr).not.toContain('geheim')
+    expect(stdout + stderr).toContain('Is the store running')
+  }
+
+  test.each([
+    ['pg', 'postgres:'],
+    ['mysql2', 'mysql:'],
+    ['ioredis', 'redis:'],
+    ['ioredis', 'redis-cluster:'],
+    ['@redis/client', 'redis:'],
+    ['@redis/client', 'redis-cluster:'],
+  ])('%s at %s is given up, and the password not told', async (driver, scheme) => {
+    const config = '{ "storeFrom": "DATABASE_URL", "storeTimeout": "0.5s" }'
+    const given = { cwd: folder({ 'second-factor.config.json': config }, [driver]), env: at(scheme) }
+    const commands = [['doctor'], ['rotate'], ['status', 'alice']]
+    for (const result of await Promise.all(commands.map((argv) => run(argv, given)))) givenUp(result)
+  })
+
+  test('the process ends, after the time that it gives a server', async () => {
+    givenUp(await program(['status', 'alice'], { cwd: folder({}, ['pg']), env: at('postgres:') }))
   })
 })

@@ -1,7 +1,9 @@
+import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
+import Database from 'libsql'
 import { commandLine } from '../../lib/cli/command-line'
 import { MemoryStore } from '../../lib/stores/memory'
-import { appWith, enrolled, keyId, NEW, OLD, OTHER, put, recordsOf, run } from './support'
+import { appWith, enrolled, keyId, NEW, name, OLD, OTHER, put, recordsOf, run, sqliteApp } from './support'
 
 let store: MemoryStore
 beforeEach(async () => {
@@ -86,15 +88,83 @@ describe('a record whose key is lost', () => {
     expect(await rows()).toBe(before)
   })
 
-  test('is erased by --erase, after asking', async () => {
+  test('is erased by --erase, after asking; that it was turned off is kept', async () => {
     expect((await reset(['lost', '--erase'], 'n\n')).code).toBe(1)
     expect(await store.get('lost')).not.toBeNull()
     expect((await reset(['lost', '--erase'])).code).toBe(2)
     const { code, stderr, stdout } = await reset(['lost', '--erase'], 'y\n')
-    expect(stderr).toContain('This erases the record')
-    expect([code, stdout]).toEqual([0, expect.stringContaining('Erased: lost')])
-    expect(await store.get('lost')).toBeNull()
-    expect(await store.get('alice')).not.toBeNull()
+    expect(stderr).toContain('This erases the record for good and resets the account')
+    expect([code, stdout]).toEqual([
+      0,
+      expect.stringContaining('Erased: two-factor authentication of lost is off'),
+    ])
+    // Else option isEnrolled would lock the account out.
+    expect(await recordsOf(store, NEW).read('lost')).toMatchObject({
+      totp: null,
+      disabledAt: expect.any(Number),
+    })
+    expect((await recordsOf(store, OLD).read('alice')).totp).not.toBeNull()
+  })
+
+  test('that is erased, but not noted as turned off, is told', async () => {
+    store.compareAndSet = () => Promise.reject(new Error('disk full'))
+    const app = appWith(store, { storeTimeout: 500 })
+    const { code, stdout, stderr } = await run(['reset', 'lost', '--erase', '--yes'], app)
+    expect([code, stdout]).toEqual([1, ''])
+    expect(stderr).toMatch(/lost is erased, but.*(disk full|in time)/)
+    expect(stderr).toContain('isEnrolled')
+  })
+
+  test('is left to hands where the store cannot erase', async () => {
+    const before = await rows()
+    Object.assign(store, { delete: undefined })
+    const { code, stderr } = await reset(['lost', '--erase', '--yes'])
+    expect([code, stderr]).toEqual([1, expect.stringContaining('has no delete()')])
+    expect(await rows()).toBe(before)
+  })
+})
+
+describe('a row so damaged that the store does not hand it out', () => {
+  async function damaged() {
+    const app = await sqliteApp(2)
+    new Database(join(app.cwd, 'app.db')).exec(
+      `update second_factor_accounts set version = 0 where account_id = '${name(1)}'`,
+    )
+    return app
+  }
+
+  test('is not reset, and is by --erase', async () => {
+    const { cwd, env, store } = await damaged()
+    await expect(store.get(name(1))).rejects.toThrow(/damaged/)
+    const refused = await run(['reset', name(1), '--yes'], { cwd, env })
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('--erase') })
+    const done = await run(['reset', name(1), '--yes', '--erase'], { cwd, env })
+    expect(done).toMatchObject({ code: 0, stderr: '' })
+    expect((await recordsOf(store, NEW).read(name(1))).disabledAt).not.toBeNull()
+  })
+
+  test('is told by status, doctor and rotate, which go on with the others', async () => {
+    const { cwd, env, store } = await damaged()
+    const status = await run(['status', name(1)], { cwd, env })
+    expect(status).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/does not open[\s\S]*altered or damaged/),
+    })
+    const doctor = await run(['doctor'], { cwd, env })
+    expect(doctor).toMatchObject({ code: 1, stdout: expect.stringContaining(`1 do not open: ${name(1)}`) })
+    const rotate = await run(['rotate'], { cwd, env })
+    expect(rotate).toMatchObject({ code: 1, stdout: expect.stringContaining(`not be read: ${name(1)}.`) })
+    expect((await recordsOf(store, NEW).read(name(0))).epoch).toBe(0)
+  })
+
+  test('a store that is away is not taken for that: --erase erases nothing', async () => {
+    const before = await rows()
+    const { get } = store
+    store.get = () => Promise.reject(new Error('away'))
+    const { code, stderr } = await reset(['alice', '--erase', '--yes'])
+    expect([code, stderr]).toEqual([1, expect.stringContaining('does not answer: away')])
+    store.get = get
+    expect(await rows()).toBe(before)
   })
 })
 

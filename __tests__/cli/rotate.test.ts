@@ -1,6 +1,8 @@
 import { MemoryStore } from '../../lib/stores/memory'
 import { appWith, fill, NEW, name, OLD, OTHER, opening, put, run, sqliteApp } from './support'
 
+jest.setTimeout(30_000)
+
 test('seals every account with the first key, and says so', async () => {
   const { cwd, env, store } = await sqliteApp(250)
   const { code, stdout, stderr } = await run(['rotate'], { cwd, env })
@@ -13,12 +15,12 @@ test('seals every account with the first key, and says so', async () => {
 
 test('tells how far it is: a line every 1,000 accounts, or one that changes on a terminal', async () => {
   const store = new MemoryStore()
-  await fill(store, OLD, 2500)
+  await fill(store, OLD, 2100)
   const app = appWith(store)
   const lines = (await run(['rotate'], app)).stderr.split('\n')
   expect(lines.map((line) => /^[\d,]+/.exec(line)?.[0])).toEqual(['1,000', '2,000', undefined])
   const { stdout, stderr } = await run(['rotate'], { ...app, tty: true })
-  expect(stderr.split('\r\x1b[K')).toHaveLength(1 + 25 + 1)
+  expect(stderr.split('\r\x1b[K')).toHaveLength(1 + 21 + 1)
   expect(stderr).not.toContain('\n')
   expect(stdout).toMatch(/^Done/)
 })
@@ -36,6 +38,7 @@ test('accounts that cannot be read are named: exit code 1, and the others are do
   await put(store, OTHER, 'evil\u001b[2J\u202e')
   const { code, stdout } = await run(['rotate'], appWith(store))
   expect(code).toBe(1)
+  expect(stdout).toMatch(/^Not all done: 56 accounts seen, 30 accounts sealed/)
   expect(stdout).toContain('FAILED: 26 accounts could not be read: "evil\\u001b[2J\\u202e", lost-0')
   expect(stdout).toContain('and 6 more')
   expect(stdout).not.toContain('\u001b')

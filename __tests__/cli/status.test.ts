@@ -66,13 +66,15 @@ test('an account that has it off, and one that never had a record', async () => 
   expect(stdout).toContain('off since 2026-06-01 00:00:00 UTC')
   expect(stdout).toContain('methods: none')
   expect(stdout).toContain(`the first key (${keyId(NEW)})`)
-  expect(await status('nobody')).toMatchObject({
-    code: 0,
-    stdout: expect.stringContaining('nobody has no record'),
+  expect(await status('nobody')).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringContaining('nobody has no record'),
   })
-  expect(JSON.parse((await status('nobody', '--json')).stdout)).toEqual({
-    accountId: 'nobody',
-    record: 'none',
+  expect(await status('nobody', '--json')).toEqual({
+    code: 1,
+    stdout: '{"accountId":"nobody","record":"none"}\n',
+    stderr: '',
   })
 })
 

@@ -204,6 +204,15 @@ describe('keys', () => {
     expect(code(keys)).toBe('SF_KEY_INVALID')
   })
 
+  test.each([[[]], [['']], [['too short']]])(
+    '%j: where there are accounts, the old key is needed',
+    (keys) => {
+      expect(() => new Keyring(keys)).toThrow(
+        /keygen; if accounts exist already, it is the old key that is needed/,
+      )
+    },
+  )
+
   test('that are refused are not shown', () => {
     expect(() => new Keyring(['a-secret-that-is-too-short'])).toThrow(
       expect.objectContaining({ message: expect.not.stringContaining('a-secret') }),

@@ -30,12 +30,30 @@ test('REVALIDATE_AFTER is in seconds, and 0 is a value', () => {
   expect(readConfig({ DATA_DIR, REVALIDATE_AFTER: '90' }).revalidateAfter).toBe(90_000)
 })
 
+test('TRUSTED_DEVICES is a duration, REQUIRE_TWO_FACTOR_FROM a moment; both are off when unset', () => {
+  expect(readConfig({ DATA_DIR })).toMatchObject({ trustedDevices: null, requiredFrom: null })
+  expect(readConfig({ DATA_DIR, TRUSTED_DEVICES: '30d' }).trustedDevices).toBe('30d')
+  const fromOf = (REQUIRE_TWO_FACTOR_FROM: string) =>
+    readConfig({ DATA_DIR, REQUIRE_TWO_FACTOR_FROM }).requiredFrom?.toISOString()
+  expect(fromOf('2026-09-01')).toBe('2026-09-01T00:00:00.000Z')
+  expect(fromOf('2026-09-01T08:30Z')).toBe('2026-09-01T08:30:00.000Z')
+  expect(fromOf('2026-09-01T08:30:15.250Z')).toBe('2026-09-01T08:30:15.250Z')
+})
+
 test.each([
   [{ PORT: 'http' }, /PORT/],
   [{ REVALIDATE_AFTER: '-1' }, /REVALIDATE_AFTER/],
   [{ SECOND_FACTOR_STORE: 'file' }, /sql, redis or memory/],
   [{ DATABASE_URL: 'oracle://u:secret@db' }, /^DATABASE_URL is a URL that begins with postgres:[^@]*$/],
   [{ REDIS_URL: 'localhost' }, /redis-cluster/],
+  [{ TRUSTED_DEVICES: 'yes' }, /^TRUSTED_DEVICES is a number with its unit .* such as 30d, not yes$/],
+  [{ TRUSTED_DEVICES: '30' }, /TRUSTED_DEVICES/],
+  [{ TRUSTED_DEVICES: '0d' }, /TRUSTED_DEVICES/],
+  [{ TRUSTED_DEVICES: '99999999d' }, /TRUSTED_DEVICES/],
+  [{ REQUIRE_TWO_FACTOR_FROM: 'soon' }, /^REQUIRE_TWO_FACTOR_FROM is a date, such as .*, not soon$/],
+  [{ REQUIRE_TWO_FACTOR_FROM: '2026-02-30' }, /REQUIRE_TWO_FACTOR_FROM/],
+  [{ REQUIRE_TWO_FACTOR_FROM: '2026-13-01' }, /REQUIRE_TWO_FACTOR_FROM/],
+  [{ REQUIRE_TWO_FACTOR_FROM: '01/09/2026' }, /REQUIRE_TWO_FACTOR_FROM/],
 ])('%j is refused at the start', (env, message) => {
   expect(() => readConfig({ DATA_DIR, ...env })).toThrow(message)
 })

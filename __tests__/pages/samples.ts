@@ -151,9 +151,12 @@ export const samples = {
       device('Firefox, Windows', true),
       device('Safari, iPhone', false),
       device('<b>Chrome</b>, macOS', false),
+      device('Samsung Internet, Android', false),
+      device('W'.repeat(80), false),
       device('', false),
     ],
   },
+  oneDevice: { name: 'devices', devices: [device('Firefox, Windows', true)] },
   noDevices: { name: 'devices', devices: [] },
   disableRefused: { name: 'disable', problem: refused },
   disableLocked: {

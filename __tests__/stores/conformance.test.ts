@@ -562,13 +562,13 @@ describe('several processes', () => {
     ['a URL', (file: string) => pathToFileURL(file)],
   ])('take an ES module by %s', async (_name, as) => {
     const module = join(folder, 'store.mjs')
-    const cjs = pathToFileURL(join(__dirname, 'conformance-sqlite.cjs'))
+    const cjs = pathToFileURL(join(__dirname, 'place-client.cjs'))
     writeFileSync(
       module,
       `import cjs from ${JSON.stringify(cjs)}\nexport default (data) => cjs.open(data.file)\n`,
     )
-    const file = join(folder, 'esm.db')
-    const { open } = require('./conformance-sqlite.cjs')
+    const file = `sqlite:${join(folder, 'esm.db')}`
+    const { open } = require('./place-client.cjs')
     const processes = { module: as(module), count: 2, data: { file }, execArgv }
     await only({ open: () => open(file), processes, rounds: 2 }, 'processes: no write is lost')
   })

@@ -1,5 +1,5 @@
-// One of several processes at one SQLite file. Waits for a line on stdin, so that all begin together; then
-// adds to one account's record as often as argv says and prints how many writes it was told had succeeded.
+// One of several processes at one SQLite file: adds to one account's record as often as argv says, and prints how
+// many writes it was told had succeeded.
 require('./typescript.cjs')
 const Database = require('libsql')
 const { SqlStore } = require('../../lib/stores/sql.ts')
@@ -21,11 +21,7 @@ async function main() {
   process.stdout.write(String(written))
 }
 
-process.stdout.write('ready\n')
-process.stdin.once('data', () => {
-  process.stdin.pause()
-  main().catch((error) => {
-    console.error(error)
-    process.exit(1)
-  })
+main().catch((error) => {
+  console.error(error)
+  process.exit(1)
 })

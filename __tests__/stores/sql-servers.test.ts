@@ -90,6 +90,10 @@ function describeServer(
     await mine.migrate()
     await run(`insert into ${table} values ('alice', 0, 1, 'x'), ('bob', 1, 2, 'x')`)
     for (const id of ['alice', 'bob']) await expect(mine.get(id)).rejects.toThrow(/damaged/)
+    expect((await mine.list(null, 10)).map(({ accountId, record }) => [accountId, record.sealed])).toEqual([
+      ['alice', ''],
+      ['bob', ''],
+    ])
   })
 
   test('a store on Kysely of the host, whatever its plugins', async () => {
@@ -219,6 +223,24 @@ describeWith(['postgres'], 'SqlStore on PostgreSQL', () => {
     expect(await store.get('alice')).toBeNull()
   })
 
+  test('a migration that a writer keeps waiting says so, and is done once the writer is', async () => {
+    const [create = ''] = migrationSql('postgres', 'waiting')
+    await run(create)
+    const writer = await pgPool().connect()
+    await writer.query("begin; insert into waiting values ('alice', 1, 1, 'x')")
+    const store = new SqlStore(pgPool({ options: '-c lock_timeout=100' }), { table: 'waiting' })
+    // Not 25P02: that the transaction is over says nothing of why.
+    await expect(store.migrate()).rejects.toMatchObject({ code: '55P03' })
+    const migrated = store.migrate()
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    await writer.query('commit')
+    writer.release()
+    await migrated
+    expect(await run("select to_regclass('waiting_by_activated') is not null as there")).toEqual([
+      { there: true },
+    ])
+  })
+
   test('what would lose writes is warned of', async () => {
     const careless = new SqlStore(pgPool({ options: '-c synchronous_commit=off' }), { table: 'careless' })
     await careless.migrate()
@@ -260,6 +282,22 @@ describeWith(['mariadb', 'mariadbInstall'], 'SqlStore on MariaDB', () => {
     expect(await store.compareAndSet(id, 0, one)).toBe(true)
     expect(await store.compareAndSet(id, 1, two)).toBe(true)
     expect(await new SqlStore(mysqlPool()).get(id)).toEqual(two)
+  })
+
+  test('the engine is asked of the table in its own schema', async () => {
+    const root = mysqlPromise.createPool(server.url.replace('test:test@', 'root@'))
+    open.push(() => root.end())
+    await root.query('create database auth')
+    await root.query("grant all on auth.* to test@'%'")
+    const [good, bad] = ['test.schemas', 'auth.schemas'].map((table) => new SqlStore(mysqlPool(), { table }))
+    await good?.migrate()
+    await bad?.migrate()
+    await run('alter table auth.schemas engine = Aria')
+    expect((await bad?.inspect())?.warnings).toEqual([
+      expect.stringMatching(/auth.schemas is of engine Aria/),
+    ])
+    expect((await good?.inspect())?.warnings).toEqual([])
+    expect((await new SqlStore(mysqlPool(), { table: 'schemas' }).inspect()).warnings).toEqual([])
   })
 
   test('what would lose writes is warned of', async () => {

@@ -19,7 +19,7 @@ conformance('MemoryStore', { open: () => ({ store: memory, close() {} }) })
 
 conformance('SqlStore on SQLite', {
   open: () => openSqlite(file),
-  processes: { module: join(__dirname, 'conformance-sqlite.cjs'), data: file },
+  processes: { module: join(__dirname, 'place-client.cjs'), data: `sqlite:${file}` },
 })
 
 /** What the suite does not ask of everybody's store. */

@@ -27,7 +27,10 @@ test('a store that cannot say is told of, and is no reason not to start', async 
   }
   for (const inspect of [rejects, throws]) {
     expect(await warningsOf(inspect)).toEqual([
-      [expect.stringMatching(/could not be asked.*connection refused/), 'SF_STORE_WARNING'],
+      [
+        expect.stringMatching(/could not be asked.*connection refused.*only at its next start.*doctor/),
+        'SF_STORE_WARNING',
+      ],
     ])
     jest.restoreAllMocks()
   }

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import axe from 'axe-core'
 import type { Express } from 'express'
 import { type Browser, chromium, type Locator, type Page } from 'playwright-core'
+import { freePort } from './free-port'
 
 const { tools } = require('./tools')
 
@@ -63,13 +64,6 @@ export async function saying(child: ChildProcess, words: string): Promise<void> 
     child.stderr?.on('data', hear)
     child.once('exit', (code) => reject(new Error(`ended with ${code}: ${said}`)))
   })
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  const { port } = await listening(server)
-  server.close()
-  return port
 }
 
 /** An app of this process. */

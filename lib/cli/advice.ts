@@ -1,10 +1,14 @@
+import { UnavailableError } from '../errors'
+import { reasonOf } from './words'
+
 /** What to do about a store that fails, by what databases and connections call it. */
 const ADVICE: [codes: RegExp, messages: RegExp, advice: string][] = [
   [
     /^(42P01|ER_NO_SUCH_TABLE)$/,
     /no such table/i,
-    "The second factors' table is not there. Is this the right database? Else start your app once, or run what " +
-      'express-second-factor sql prints. A table of another name is told by a config file.',
+    "The second factors' table is not there. Is this the right database? A first deployment makes the table: " +
+      'npx express-second-factor sql postgres | psql (or sqlite, mysql), or in code await store.migrate(). A table of ' +
+      'another name is told by a config file.',
   ],
   [
     /^(3D000|ER_BAD_DB_ERROR|SQLITE_NOTADB)$/,
@@ -29,8 +33,14 @@ const ADVICE: [codes: RegExp, messages: RegExp, advice: string][] = [
   [/^SQLITE_BUSY/, /database is locked/i, 'Somebody else is writing to this database for long: try again.'],
 ]
 
-/** A sentence for people; empty where nothing is known of it. What lies deepest says most. */
-export function adviceOn(error: unknown): string {
+/** Why it failed and, where it is the store that failed, what to do about it. */
+export function explained(error: unknown, hidden: readonly string[]): string {
+  const advice = error instanceof UnavailableError ? adviceOn(error) : ''
+  return [reasonOf(error, hidden), advice].filter(Boolean).join('\n')
+}
+
+/** Empty where nothing is known of it. What lies deepest says most. */
+function adviceOn(error: unknown): string {
   if (!error) return ''
   const { message, code, cause, errors } = error as NodeJS.ErrnoException & { errors?: unknown[] }
   const found = ADVICE.find(([codes, messages]) => codes.test(String(code)) || messages.test(String(message)))

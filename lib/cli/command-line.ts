@@ -6,7 +6,7 @@ import { reset } from './reset'
 import { rotate } from './rotate'
 import { sql } from './sql'
 import { status } from './status'
-import { reasonOf } from './words'
+import { printable, reasonOf } from './words'
 
 const COMMANDS: Command[] = [keygen, doctor, status, reset, rotate, sql]
 
@@ -27,7 +27,7 @@ export async function commandLine(argv: string[], world: World): Promise<number>
       return STOPPED
     }
     world.stderr.write(
-      `express-second-factor: ${error instanceof Failure ? error.message : reasonOf(error)}\n`,
+      `express-second-factor: ${error instanceof Failure ? printable(error.message) : reasonOf(error)}\n`,
     )
     return error instanceof Failure ? error.exitCode : FAILED
   }

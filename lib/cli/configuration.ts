@@ -71,17 +71,22 @@ function fromJson(path: string, env: NodeJS.ProcessEnv): Configuration {
   if (unknown.length > 0) {
     throw new Failure(`${path} may have ${JSON_FIELDS.join(', ')}, not ${unknown.join(', ')}`)
   }
-  const from = (name: unknown, otherwise: string) => {
-    const variable = typeof name === 'string' ? name : otherwise
+  const from = (field: 'keysFrom' | 'storeFrom', otherwise: string) => {
+    const named = given[field]
+    const variable = typeof named === 'string' ? named : otherwise
     const value = env[variable]
-    if (!value) throw new Failure(`${path} names the variable ${variable}, which is not set`)
-    return { value, variable }
+    if (value) return { value, variable }
+    throw new Failure(
+      typeof named === 'string'
+        ? `${path} names the variable ${variable} as ${field}, which is not set`
+        : `${path} has no ${field}, and the variable ${variable} is not set`,
+    )
   }
-  const keys = from(given.keysFrom, 'SECOND_FACTOR_KEY')
+  const keys = from('keysFrom', 'SECOND_FACTOR_KEY')
   const store =
     typeof given.store === 'string'
       ? { value: given.store, variable: path }
-      : from(given.storeFrom, 'SECOND_FACTOR_STORE_URL')
+      : from('storeFrom', 'SECOND_FACTOR_STORE_URL')
   return {
     keys: keys.value.split(','),
     keysFrom: keys.variable,

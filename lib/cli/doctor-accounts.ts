@@ -1,12 +1,12 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { isEnrolled } from '../account/record'
 import { ConfigurationError, UnavailableError } from '../errors'
-import { adviceOn } from './advice'
+import { explained } from './advice'
 import type { World } from './command'
 import type { Finding } from './doctor'
-import type { Opened } from './opened'
 import { Progress } from './progress'
-import { count, reasonOf, several, some } from './words'
+import type { Opened } from './with-store'
+import { count, several, some } from './words'
 
 /** Accounts that `--quick` looks at, and that are listed at once. */
 const SAMPLE = 200
@@ -30,9 +30,8 @@ export async function accountsCheck(opened: Opened, quick: boolean, world: World
     if (!(error instanceof UnavailableError || error instanceof ConfigurationError)) throw error
     // A store of the host's own need not have list().
     const result = error instanceof ConfigurationError ? 'skipped' : 'failed'
-    const message = [reasonOf(error, opened.hidden), adviceOn(error)].filter(Boolean).join('\n')
     return [
-      { name: 'keys', result, message },
+      { name: 'keys', result, message: explained(error, opened.hidden) },
       { name: 'backup codes', result: 'skipped', message: 'the accounts could not be gone through' },
     ]
   }
@@ -66,13 +65,16 @@ async function walk({ records }: Opened, quick: boolean, { stderr, signal }: Wor
 
 function keysFinding({ seen, more, older, unreadable }: Tally): Finding {
   const name = 'keys'
-  if (seen === 0)
-    return { name, result: 'ok', message: 'no account has a record yet, so there is nothing to open' }
+  if (seen === 0) {
+    const message =
+      'no account has a record: right before the first one enables it; otherwise the store is empty or another one'
+    return { name, result: 'warning', message }
+  }
   const which = more ? `the first ${some(seen, 'record')} (there are more)` : `all ${some(seen, 'record')}`
   if (unreadable.length > 0) {
     const message =
       `of ${which} ${count(unreadable.length)} do not open: ${several(unreadable)}\n` +
-      'Give the key that sealed them, too (express-second-factor status ACCOUNT tells which): until then these accounts are answered with 503.'
+      'Give the key that sealed them, too (express-second-factor status ACCOUNT tells which, or that the row is damaged): until then these accounts are answered with 503.'
     return { name, result: 'failed', message }
   }
   if (older > 0) {
@@ -82,10 +84,16 @@ function keysFinding({ seen, more, older, unreadable }: Tally): Finding {
   return { name, result: 'ok', message: `${which} open, sealed by the first key` }
 }
 
-function backupCodesFinding({ enrolled, more, withoutCodes }: Tally): Finding {
+function backupCodesFinding({ seen, enrolled, more, unreadable, withoutCodes }: Tally): Finding {
   const name = 'backup codes'
   const whose = `${some(enrolled, 'account')} with two-factor authentication${more ? ' of those looked at' : ''}`
-  if (withoutCodes.length === 0) return { name, result: 'ok', message: `all ${whose} have some left` }
+  if (withoutCodes.length === 0) {
+    if (seen === 0) return { name, result: 'skipped', message: 'no account has a record' }
+    // What does not open may be without.
+    if (unreadable.length > 0)
+      return { name, result: 'skipped', message: `${some(unreadable.length, 'record')} could not be read` }
+    return { name, result: 'ok', message: `all ${whose} have some left` }
+  }
   const message =
     `of ${whose} ${count(withoutCodes.length)} have none left: ${several(withoutCodes)}\n` +
     'Whoever loses the phone then needs a reset: ask these users to make new ones on the settings page.'

@@ -1,7 +1,8 @@
-import { adviceOn } from './advice'
-import { asked } from './asked'
+import { TimeLimit } from '../account/time-limit'
+import type { StoreReport } from '../stores/store'
+import { explained } from './advice'
 import type { Finding } from './doctor'
-import type { Opened } from './opened'
+import type { Opened } from './with-store'
 import { reasonOf } from './words'
 
 const LEAST_NODE: [major: number, minor: number] = [20, 19]
@@ -24,60 +25,62 @@ export function nodeCheck(version: string): Finding {
       }
 }
 
-export async function storeCheck({ store, patience, hidden }: Opened): Promise<Finding> {
+export async function storeCheck({ records, hidden }: Opened): Promise<Finding> {
   const name = 'store'
   try {
     // The first call also connects.
-    await asked(patience, () => store.get(NOBODY))
+    await records.read(NOBODY)
     const begin = performance.now()
-    await asked(patience, () => store.get(NOBODY))
+    await records.read(NOBODY)
     return { name, result: 'ok', message: `answers in ${(performance.now() - begin).toFixed(1)} ms` }
   } catch (error) {
-    const message = [reasonOf(error, hidden), adviceOn(error)].filter(Boolean).join('\n')
-    return { name, result: 'failed', message }
+    return { name, result: 'failed', message: explained(error, hidden) }
   }
 }
 
-export async function setUpCheck({ store, patience, hidden }: Opened): Promise<Finding> {
-  const name = 'set-up'
-  if (!store.inspect) return { name, result: 'skipped', message: 'this store does not tell how it is set up' }
-  try {
-    const { warnings } = await asked(patience, () => inspect(store))
-    return warnings.length === 0
-      ? { name, result: 'ok', message: 'the store knows of nothing that would lose second factors' }
-      : { name, result: 'warning', message: warnings.join('\n') }
-  } catch (error) {
-    return {
-      name,
-      result: 'warning',
-      message: `the store does not tell how it is set up: ${reasonOf(error, hidden)}`,
-    }
+/** What the store tells of itself, asked once: how it is set up, and its clock. */
+export async function inspectionChecks({ store, patience, hidden }: Opened): Promise<Finding[]> {
+  const both = (result: Finding['result'], setUp: string, clock: string): Finding[] => [
+    { name: 'set-up', result, message: setUp },
+    { name: 'clock', result, message: clock },
+  ]
+  if (!store.inspect) {
+    return both(
+      'skipped',
+      'this store does not tell how it is set up',
+      'this store tells no time to compare with',
+    )
   }
-}
-
-/** The store's clock stands for the right time: many processes share it, and servers have theirs set. */
-export async function clockCheck({ store, patience, hidden }: Opened): Promise<Finding> {
-  const name = 'clock'
-  if (!store.inspect) return { name, result: 'skipped', message: 'this store tells no time to compare with' }
   try {
     const begin = Date.now()
-    const { clock } = await asked(patience, () => inspect(store))
-    const end = Date.now()
-    if (clock === null) {
-      return {
-        name,
-        result: 'skipped',
-        message: "the store has no clock of its own: see that this machine's is set by NTP",
-      }
-    }
-    return judgeClock(clock - (begin + end) / 2)
+    const report = (await new TimeLimit(patience).within(async () => store.inspect?.())) as StoreReport
+    const between = (begin + Date.now()) / 2
+    return [setUpFinding(report), clockFinding(report, between)]
   } catch (error) {
-    return {
-      name,
-      result: 'warning',
-      message: `the store does not tell the time: ${reasonOf(error, hidden)}`,
-    }
+    const why = reasonOf(error, hidden)
+    return both(
+      'warning',
+      `the store does not tell how it is set up: ${why}`,
+      `the store does not tell the time: ${why}`,
+    )
   }
+}
+
+function setUpFinding({ warnings }: StoreReport): Finding {
+  return warnings.length === 0
+    ? { name: 'set-up', result: 'ok', message: 'the store knows of nothing that would lose second factors' }
+    : { name: 'set-up', result: 'warning', message: warnings.join('\n') }
+}
+
+/**
+ * The store's clock stands for the right time: many processes share it, and servers have theirs set.
+ *
+ * @param now by this machine, when the store told its own
+ */
+function clockFinding({ clock }: StoreReport, now: number): Finding {
+  if (clock !== null) return judgeClock(clock - now)
+  const message = "the store has no clock of its own: see that this machine's is set by NTP"
+  return { name: 'clock', result: 'skipped', message }
 }
 
 function judgeClock(storeAhead: number): Finding {
@@ -93,8 +96,4 @@ function judgeClock(storeAhead: number): Finding {
     result: off < CLOCK_FAILURE ? 'warning' : 'failed',
     message: `${message}\n${advice}`,
   }
-}
-
-function inspect(store: Opened['store']) {
-  return (store as Required<Opened['store']>).inspect()
 }

@@ -1,7 +1,7 @@
 import { type Command, DONE, FAILED, STOPPED, type World } from './command'
 import { accountsCheck } from './doctor-accounts'
-import { clockCheck, nodeCheck, setUpCheck, storeCheck } from './doctor-checks'
-import { STORE_OPTIONS, withStore } from './opened'
+import { inspectionChecks, nodeCheck, storeCheck } from './doctor-checks'
+import { STORE_OPTIONS, withStore } from './with-store'
 
 /** What a look at one thing found. */
 export interface Finding {
@@ -38,8 +38,7 @@ Exit code: 0 well, perhaps with warnings; 1 something failed; 130 stopped.`,
         }
         return report.end()
       }
-      report.add(await setUpCheck(opened))
-      report.add(await clockCheck(opened))
+      for (const finding of await inspectionChecks(opened)) report.add(finding)
       for (const finding of await accountsCheck(opened, given.options.quick === true, world))
         report.add(finding)
       return world.signal.aborted ? STOPPED : report.end()

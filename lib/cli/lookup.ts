@@ -1,14 +1,11 @@
 import type { AccountRecord } from '../account/record'
+import { TimeLimit } from '../account/time-limit'
 import { UnavailableError } from '../errors'
-import { asked } from './asked'
-import type { Opened } from './opened'
+import { tellsOfDamage } from '../stores/damaged'
+import type { StoredRecord } from '../stores/store'
+import { type Seal, sealOf } from './seal'
+import type { Opened } from './with-store'
 import { reasonOf } from './words'
-
-/** Which key sealed a record. */
-export interface Seal {
-  keyId: string
-  first: boolean
-}
 
 export type Found =
   | { state: 'none' }
@@ -16,21 +13,35 @@ export type Found =
   | { state: 'unreadable'; why: string; seal: Seal }
 
 /** The row of one account, also one that does not open. @throws UnavailableError when the store does not answer */
-export async function lookAt(
-  { store, records, keyring, hidden, patience }: Opened,
-  accountId: string,
-): Promise<Found> {
-  const stored = await asked(patience, () => store.get(accountId))
+export async function lookAt(opened: Opened, accountId: string): Promise<Found> {
+  const { records, keyring, hidden } = opened
+  let stored: StoredRecord | null
+  try {
+    stored = await rowOf(opened, accountId)
+  } catch (error) {
+    // Only where the store says so itself: one that is away is no reason to call a record unreadable.
+    if (!tellsOfDamage(error)) throw error
+    return { state: 'unreadable', why: reasonOf((error as Error).cause, hidden), seal: sealOf(null, keyring) }
+  }
   if (stored === null) return { state: 'none' }
-  const sealed = String(stored?.sealed)
-  const [, keyId = ''] = sealed.split('.')
-  const seal = { keyId: /^[\da-f]{12}$/.test(keyId) ? keyId : 'unknown', first: keyring.isCurrent(sealed) }
+  const seal = sealOf(String(stored?.sealed), keyring)
   try {
     return { state: 'open', record: await records.read(accountId), seal }
   } catch (error) {
     if (!(error instanceof UnavailableError)) throw error
-    // A store that went away in between is no reason to call a record unreadable.
-    await asked(patience, () => store.get(accountId))
+    // A store that went away in between is no reason either.
+    await rowOf(opened, accountId)
     return { state: 'unreadable', why: reasonOf(error, hidden), seal }
   }
+}
+
+/** The row itself, which the account records do not hand out. @throws UnavailableError */
+function rowOf({ store, patience }: Opened, accountId: string): Promise<StoredRecord | null> {
+  return new TimeLimit(patience).within(async () => {
+    try {
+      return await store.get(accountId)
+    } catch (cause) {
+      throw new UnavailableError('The factor store does not answer', { cause })
+    }
+  })
 }

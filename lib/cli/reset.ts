@@ -1,10 +1,11 @@
 import { statusOf } from '../account/accounts'
+import { idOf } from './account-argument'
 import { type Command, DONE, FAILED, Failure, Misuse, type World } from './command'
 import { lookAt } from './lookup'
-import { type Opened, STORE_OPTIONS, withStore } from './opened'
 import { confirmed } from './prompt'
-import { idOf, keysSay } from './status'
-import { moment, shown } from './words'
+import { keysSay } from './seal'
+import { type Opened, STORE_OPTIONS, withStore } from './with-store'
+import { moment, reasonOf, shown } from './words'
 
 export const reset: Command = {
   name: 'reset',
@@ -15,7 +16,8 @@ sessions end (in running processes within revalidateAfter, a minute by default).
 in. Make sure first that it is the owner who asks. ACCOUNT is the id that your app gives in option account.
 
   --yes     do not ask; needed where there is no terminal
-  --erase   erase a record that does not open, because its key is lost; one that opens is reset without it
+  --erase   for a record that does not open, because its key is lost or it was damaged: erase it, and keep a new one
+            that says that two-factor authentication was turned off; a record that opens is reset without this
 
 Exit code: 0 done, 1 nothing was changed, 130 stopped at the question.`,
   options: { ...STORE_OPTIONS, yes: { type: 'boolean' }, erase: { type: 'boolean' } },
@@ -46,12 +48,19 @@ async function questionFor(opened: Opened, id: string, erase: boolean): Promise<
     )
   }
   if (found.state === 'unreadable') {
-    const why = `The record of ${shown(id)} does not open. ${found.why}.\n${keysSay(opened, found.seal)}`
+    const why = `The record of ${shown(id)} does not open. ${found.why}.\n${keysSay(opened.keyring, found.seal)}`
     if (!erase)
       throw new Failure(
-        `${why}\nIf the key is lost for good, --erase erases the record instead. Nothing was changed.`,
+        `${why}\nIf it is lost for good, --erase erases the record and resets the account. Nothing was changed.`,
       )
-    return `${why}\nThis erases the record. From then on the password alone logs in to ${shown(id)}. Are the key lost and the owner verified?`
+    if (!opened.store.delete)
+      throw new Failure(
+        `${why}\nThis store has no delete(): erase the row by hand, then reset the account from code. Nothing was changed.`,
+      )
+    return (
+      `${why}\nThis erases the record for good and resets the account: its sessions end, and from then on the password ` +
+      `alone logs in to ${shown(id)}.\nIs the record lost, and have you made sure that it is the owner who asks?`
+    )
   }
   if (erase)
     throw new Failure(`The record of ${shown(id)} opens: reset it without --erase. Nothing was changed.`)
@@ -66,14 +75,18 @@ async function questionFor(opened: Opened, id: string, erase: boolean): Promise<
 }
 
 async function carryOut(
-  { accounts }: Opened,
+  { accounts, hidden }: Opened,
   id: string,
   erase: boolean,
   { stdout }: World,
 ): Promise<number> {
   if (erase) {
     await accounts.forget(id)
-    stdout.write(`Erased: ${shown(id)} has no record any more. The password alone logs in.\n`)
+    await noteOff(accounts, id, hidden)
+    stdout.write(
+      `Erased: two-factor authentication of ${shown(id)} is off. Its sessions end within a minute, or what ` +
+        'revalidateAfter says. The password alone logs in.\n',
+    )
     return DONE
   }
   const wasEnabled = await accounts.reset(id)
@@ -82,4 +95,17 @@ async function carryOut(
       'Its sessions end within a minute, or what revalidateAfter says. The password alone logs in.\n',
   )
   return DONE
+}
+
+/** Without the note option isEnrolled would call the account one whose record was lost, and lock it out. */
+async function noteOff(accounts: Opened['accounts'], id: string, hidden: string[]): Promise<void> {
+  try {
+    await accounts.reset(id)
+  } catch (error) {
+    throw new Failure(
+      `The record of ${shown(id)} is erased, but not that it was turned off written. ${reasonOf(error, hidden)}.\n` +
+        'Where your app has option isEnrolled, logins of this account are 503 until it calls secondFactor.reset(id), or ' +
+        'until isEnrolled says no.',
+    )
+  }
 }

@@ -1,9 +1,14 @@
-import { RotationError, type RotationProgress, rotate as rotateRecords } from '../account/rotation'
-import { adviceOn } from './advice'
+import {
+  type Rotation,
+  RotationError,
+  type RotationProgress,
+  rotate as rotateRecords,
+} from '../account/rotation'
+import { explained } from './advice'
 import { type Command, DONE, FAILED, STOPPED } from './command'
-import { STORE_OPTIONS, withStore } from './opened'
 import { Progress } from './progress'
-import { quoted, reasonOf, several, shown, some } from './words'
+import { STORE_OPTIONS, withStore } from './with-store'
+import { quoted, several, shown, some } from './words'
 
 export const rotate: Command = {
   name: 'rotate',
@@ -37,7 +42,7 @@ Exit code: 0 all done, 1 some accounts could not be read or the store failed, 13
           onProgress: (reached) => progress.show(reached.seen, tally(reached)),
         })
         progress.end()
-        stdout.write(`${end.done ? 'Done' : 'Stopped'}: ${tally(end)}.\n`)
+        stdout.write(`${summary(end)}: ${tally(end)}.\n`)
         if (end.unreadable.length > 0) stdout.write(unreadable(end.unreadable))
         if (!end.done) {
           stdout.write(goOn(end))
@@ -54,11 +59,16 @@ Exit code: 0 all done, 1 some accounts could not be read or the store failed, 13
         if (!(error instanceof RotationError)) throw error
         progress.end()
         if (error.progress.unreadable.length > 0) stdout.write(unreadable(error.progress.unreadable))
-        stderr.write(`FAILED after this: ${tally(error.progress)}.\n${reasonOf(error.cause, hidden)}\n`)
-        stderr.write([adviceOn(error), goOn(error.progress)].filter(Boolean).join('\n'))
+        stderr.write(`FAILED after this: ${tally(error.progress)}.\n${explained(error.cause, hidden)}\n`)
+        stderr.write(goOn(error.progress))
         return FAILED
       }
     }),
+}
+
+function summary({ done, unreadable }: Rotation): string {
+  if (!done) return 'Stopped'
+  return unreadable.length > 0 ? 'Not all done' : 'Done'
 }
 
 function tally({ seen, resealed, last }: RotationProgress): string {

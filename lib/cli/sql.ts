@@ -1,9 +1,11 @@
+import { ConfigurationError } from '../errors'
 import { DEFAULT_TABLE, migrationSql, type SqlDialect } from '../stores/sql/migration'
 import { type Command, DONE, Misuse } from './command'
 
 const DIALECTS: Record<string, SqlDialect> = {
   sqlite: 'sqlite',
   postgres: 'postgres',
+  postgresql: 'postgres',
   mysql: 'mysql',
   mariadb: 'mysql',
 }
@@ -13,7 +15,7 @@ export const sql: Command = {
   usage: 'DIALECT [--table NAME]',
   summary: 'print the SQL that creates the table',
   help: `Prints the statements that create the table of the second factors, for a migration of your own: SqlStore runs them by
-itself, unless it is told migrate: false. DIALECT is sqlite, postgres, mysql or mariadb.
+itself, unless it is told migrate: false. DIALECT is sqlite, postgres (postgresql) or mysql (mariadb).
 
   --table NAME   the table, with its schema if need be; ${DEFAULT_TABLE} by default`,
   options: { table: { type: 'string' } },
@@ -27,14 +29,19 @@ itself, unless it is told migrate: false. DIALECT is sqlite, postgres, mysql or 
       )
     }
     const table = (options.table as string | undefined) ?? DEFAULT_TABLE
-    if (!/^([A-Za-z_]\w*\.)?[A-Za-z_]\w*$/.test(table)) {
-      throw new Misuse(`${JSON.stringify(table)} is no table name: letters, digits and _ only`)
-    }
     stdout.write(
-      migrationSql(dialect, table)
+      statements(dialect, table)
         .map((statement) => `${statement};\n`)
         .join('\n'),
     )
     return DONE
   },
+}
+
+function statements(dialect: SqlDialect, table: string): string[] {
+  try {
+    return migrationSql(dialect, table)
+  } catch (error) {
+    throw error instanceof ConfigurationError ? new Misuse(error.message) : error
+  }
 }

@@ -1,10 +1,11 @@
 import { type AccountStatus, statusOf } from '../account/accounts'
 import type { Lock } from '../account/lockout'
 import type { Method } from '../account/record'
-import { accountId } from '../options'
-import { type Command, DONE, FAILED, Misuse, type World } from './command'
-import { lookAt, type Seal } from './lookup'
-import { type Opened, STORE_OPTIONS, withStore } from './opened'
+import { idOf } from './account-argument'
+import { type Command, DONE, FAILED, type World } from './command'
+import { lookAt } from './lookup'
+import { keysSay, type Seal } from './seal'
+import { type Opened, STORE_OPTIONS, withStore } from './with-store'
 import { moment, shown } from './words'
 
 const NAMES: Record<Method, string> = { totp: 'authenticator app', 'backup-code': 'backup codes' }
@@ -18,7 +19,7 @@ last accepted, what is locked, and which key sealed its record. ACCOUNT is the i
 
   --json   for programs; times are milliseconds since 1970
 
-Exit code: 0, or 1 where the account's record does not open or the store fails.`,
+Exit code: 0, or 1 where the account has no record, it does not open, or the store fails.`,
   options: { ...STORE_OPTIONS, json: { type: 'boolean' } },
   positionals: ['ACCOUNT'],
   async run(given, world) {
@@ -27,31 +28,24 @@ Exit code: 0, or 1 where the account's record does not open or the store fails.`
   },
 }
 
-/** An account id as it was typed. */
-export function idOf(typed: string): string {
-  try {
-    return accountId(typed)
-  } catch {
-    throw new Misuse('An account id is a text of 1 to 255 characters')
-  }
-}
-
 async function tell(opened: Opened, id: string, json: boolean, { stdout, stderr }: World): Promise<number> {
   const found = await lookAt(opened, id)
   const known = found.state === 'open' ? statusOf(found.record, Date.now()) : null
   if (json) {
     const seal = 'seal' in found ? { sealedBy: found.seal.keyId, sealedByFirstKey: found.seal.first } : {}
     stdout.write(`${JSON.stringify({ accountId: id, record: found.state, ...known, ...seal })}\n`)
-    return found.state === 'unreadable' ? FAILED : DONE
+    return found.state === 'open' ? DONE : FAILED
   }
   if (found.state === 'none') {
-    stdout.write(
+    stderr.write(
       `${shown(id)} has no record: it never had two-factor authentication on, or its id is another one.\n`,
     )
-    return DONE
+    return FAILED
   }
   if (found.state === 'unreadable') {
-    stderr.write(`${shown(id)}: the record does not open. ${found.why}.\n${keysSay(opened, found.seal)}\n`)
+    stderr.write(
+      `${shown(id)}: the record does not open. ${found.why}.\n${keysSay(opened.keyring, found.seal)}\n`,
+    )
     return FAILED
   }
   stdout.write(
@@ -97,11 +91,4 @@ function until({ until }: Lock): string {
 
 function sealWords({ keyId, first }: Seal): string {
   return first ? `the first key (${keyId})` : `an older key (${keyId}): express-second-factor rotate`
-}
-
-/** What can be done about a record that does not open. */
-export function keysSay({ keyring }: Opened, { keyId }: Seal): string {
-  return keyring.ids.includes(keyId)
-    ? 'Its key is there, so the row was altered or damaged: take it from a backup of the database, or reset the account.'
-    : `It was sealed by key ${keyId}, and these are the keys: ${keyring.ids.join(', ')}. If your app has that key, give it here, too.`
 }

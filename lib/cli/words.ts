@@ -1,3 +1,5 @@
+import { withoutSecrets } from './secrets'
+
 /** How things are said on a terminal. */
 
 /** 12,345 */
@@ -36,30 +38,46 @@ export function quoted(argument: string): string {
 }
 
 /**
- * Why something failed, in the words of those who threw it. They may name the connection, so passwords in URLs,
- * `hidden`, and whatever looks like a key are taken out, with anything that could act on the terminal.
+ * Why something failed, in the words of those who threw it. They may name the connection, so secrets are taken out,
+ * with anything that could act on the terminal.
  */
 export function reasonOf(error: unknown, hidden: readonly string[] = []): string {
   const reasons: string[] = []
-  for (let each = error; each && reasons.length < 5; each = (each as Error).cause) {
-    const { message, code, errors } = each as NodeJS.ErrnoException & { errors?: unknown[] }
-    // A host with several addresses fails with one error for each, and no message of its own.
-    const said = message || (errors?.[0] as Error | undefined)?.message || code || String(each)
-    if (!reasons.some((reason) => reason.includes(said))) reasons.push(said.replace(/\.$/, ''))
+  let each = error
+  // An error may be its own cause.
+  for (let depth = 0; each && depth < 5; depth++) {
+    const said = wordsOf(each)
+    if (said && !reasons.some((reason) => reason.includes(said))) reasons.push(said.replace(/\.$/, ''))
+    each = typeof each === 'object' ? field(each, 'cause') : null
   }
-  return withoutSecrets(reasons.join(': ') || 'unknown', hidden)
+  return withoutSecrets(plain(reasons.join(': ') || 'unknown'), hidden)
 }
 
-function withoutSecrets(text: string, hidden: readonly string[]): string {
-  let safe = plain(text)
-    .replace(/([a-z][a-z\d+.-]*:\/\/)[^\s'"`]*@/gi, '$1***@')
-    .replace(/(?<![A-Za-z\d+/_-])[A-Za-z\d+/_-]{43}(?![A-Za-z\d+/_-])=?/g, '***')
-  for (const secret of hidden) if (secret !== '') safe = safe.replaceAll(secret, '***')
-  return safe
+/** The words of whatever was thrown: a store of somebody's own may throw anything. */
+function wordsOf(thrown: unknown): string {
+  if (typeof thrown !== 'object' || thrown === null) return String(thrown)
+  // A host with several addresses fails with one error for each, and no message of its own.
+  const errors = field(thrown, 'errors')
+  const first = Array.isArray(errors) ? field(errors[0] ?? {}, 'message') : null
+  const found = [field(thrown, 'message'), first, field(thrown, 'code')]
+  return (found.find((one) => typeof one === 'string' && one !== '') as string | undefined) ?? ''
+}
+
+function field(thrown: object, name: string): unknown {
+  try {
+    return (thrown as Record<string, unknown>)[name]
+  } catch {
+    return null
+  }
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
+
+/** Lines of text, of which nothing can act on the terminal. */
+export function printable(text: string): string {
+  return text.split('\n').map(plain).join('\n')
+}
 
 function plain(text: string): string {
   return text.replace(UNPRINTABLE, ' ')

@@ -5,6 +5,9 @@ const FORMAT = '1'
 const KEY_BYTES = 32
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
+/** A new key opens nothing that an old one has sealed. */
+const ADVICE =
+  'Make one with: npx express-second-factor keygen; if accounts exist already, it is the old key that is needed'
 
 interface Key {
   id: string
@@ -30,8 +33,7 @@ export class Keyring {
     if (!Array.isArray(keys) || keys.length === 0 || keys.every((key) => key == null || key.length === 0)) {
       throw new ConfigurationError(
         'SF_KEYS_MISSING',
-        'Option keys needs at least one key of 32 random bytes in base64, kept outside the database. Make one with: ' +
-          'npx express-second-factor keygen',
+        `Option keys needs at least one key of 32 random bytes in base64, kept outside the database. ${ADVICE}`,
       )
     }
     this.#keys = keys.flatMap((key) => (typeof key === 'string' ? key.split(',') : [key])).map(readKey)
@@ -109,8 +111,7 @@ function readKey(input: string | Uint8Array | undefined, index: number): Key {
   if (bytes.length !== KEY_BYTES || bytes.every((byte) => byte === bytes[0])) {
     throw new ConfigurationError(
       'SF_KEY_INVALID',
-      `Option keys[${index}] is not 32 random bytes in base64. Make one with: ` +
-        'npx express-second-factor keygen',
+      `Option keys[${index}] is not 32 random bytes in base64. ${ADVICE}`,
     )
   }
   const id = createHash('sha256')

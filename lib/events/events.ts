@@ -69,21 +69,37 @@ export class SecondFactorEvents {
 
   /** @internal */
   emit(event: SecondFactorEvent): void {
-    // Each gets its own, so that none can change what the next one hears.
     for (const name of [event.name, '*'] as const) {
-      for (const listener of this.#listeners.get(name) ?? [])
-        tell(listener as Listener<EventName>, { ...event })
+      // Those of this moment: a listener may add others.
+      for (const listener of [...(this.#listeners.get(name) ?? [])])
+        tell(listener as Listener<EventName>, copyOf(event))
     }
   }
 }
 
+/** Each gets its own, so that none can change what the next one hears. */
+function copyOf(event: SecondFactorEvent): SecondFactorEvent {
+  const fields = Object.entries(event).map(([key, value]) => [
+    key,
+    value instanceof Date ? new Date(value) : value,
+  ])
+  return Object.fromEntries(fields)
+}
+
 async function tell(listener: Listener<EventName>, event: SecondFactorEvent): Promise<void> {
+  // It may change its event.
+  const { name } = event
   try {
     await listener(event)
   } catch (error) {
-    process.emitWarning(`A listener of the event ${event.name} failed: ${(error as Error | null)?.message}`, {
-      type: 'SecondFactorWarning',
-      code: 'SF_LISTENER',
-    })
+    warnOfListener(`A listener of the event ${name} failed`, error)
   }
+}
+
+/** What the host does with events is never an error of the request. */
+export function warnOfListener(what: string, error: unknown): void {
+  process.emitWarning(`${what}: ${error instanceof Error ? error.message : 'not with an Error'}`, {
+    type: 'SecondFactorWarning',
+    code: 'SF_LISTENER',
+  })
 }

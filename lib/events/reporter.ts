@@ -1,13 +1,14 @@
 import type { Request } from 'express'
 import type { Lock } from '../account/lockout'
 import type { Guarded } from '../account/record'
-import type {
-  EventDetails,
-  EventName,
-  EventOrigin,
-  Purpose,
-  SecondFactorEvent,
-  SecondFactorEvents,
+import {
+  type EventDetails,
+  type EventName,
+  type EventOrigin,
+  type Purpose,
+  type SecondFactorEvent,
+  type SecondFactorEvents,
+  warnOfListener,
 } from './events'
 
 /** Makes events of what happened: adds the account, the time, and where the request came from. */
@@ -28,7 +29,7 @@ export class Reporter {
     accountId: string,
     details: EventDetails[Name],
   ): void {
-    const { requestId, ip } = req ? this.originOf(req) : {}
+    const { requestId, ip } = req ? this.#origin(req) : {}
     const at = new Date(this.now())
     const event = { name, accountId, at, requestId, ip, ...details } as SecondFactorEvent
     this.events.emit(event)
@@ -45,6 +46,16 @@ export class Reporter {
     this.tell(req, 'failed', accountId, { method, purpose })
     if (lock?.until) this.tell(req, 'locked', accountId, { method, until: new Date(lock.until) })
     else if (lock) this.tell(req, 'suspended', accountId, { method })
+  }
+
+  /** What has happened is on record by now: a host's function that fails must not make it an error. */
+  #origin(req: Request): EventOrigin {
+    try {
+      return this.originOf(req) ?? {}
+    } catch (error) {
+      warnOfListener('Option eventOrigin failed', error)
+      return {}
+    }
   }
 }
 

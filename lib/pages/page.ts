@@ -97,6 +97,8 @@ export type Page =
       notSent: boolean
       /** Login: for how long this browser can be trusted, milliseconds; null: not. */
       trustFor: number | null
+      /** The box for that was ticked before the refusal. */
+      trusts?: boolean
       method: 'totp' | 'backup-code'
       /** The other method, if the account can use it now. */
       otherMethod: 'totp' | 'backup-code' | null

@@ -55,9 +55,10 @@ async function submit(visit: Visit): Promise<void> {
     if (answer.reason === 'revoked') return visit.sessionIsOver()
     return refuse(visit, problemOf(answer), typed.method)
   }
+  // Before the host may answer, in onVerified.
+  if (answer.deviceToken) rememberDevice(req, res, answer.deviceToken, rooms.settings.trustAge)
   const returnTo = await visit.enter(answer.proof)
   if (visit.answered) return
-  if (answer.deviceToken) rememberDevice(req, res, answer.deviceToken, rooms.settings.trustAge)
   const redirectTo = returnTo ?? rooms.settings.returnTo
   if (!visit.program) {
     const last = answer.proof.method === 'backup-code' && answer.backupCodesRemaining === 0
@@ -122,6 +123,7 @@ async function challengePage(visit: Visit, method: Method, problem?: PageProblem
     trustFor: stepUp || visit.rooms.settings.trustAge === 0 ? null : visit.rooms.settings.trustAge,
     method,
     otherMethod: may && !status.locks[other] ? other : null,
+    trusts: wantsTrust(visit.field('trustDevice')),
     maskedName: maskName(visit.account.name),
     expiresAt: expiresAt(visit),
     lock: lock && { until: endOf(lock) },

@@ -41,6 +41,10 @@ export class Admission {
       // The forms of a page that was open before still post.
       csrf: marker.csrf,
       ...(marker.notSent && { notSent: true }),
+      // A new phone that was being set up before a step-up still is.
+      ...(marker.state === 'verified' &&
+        marker.epoch === epoch &&
+        marker.enrolment && { enrolment: marker.enrolment }),
     }
     await save(req)
     this.views.note(accountId, { epoch, enabled: true }, askedAt)

@@ -179,8 +179,9 @@ export class Settler {
   #becomeVerified(req: Request, account: SessionAccount, marker: VerifiedMarker): void {
     const state = stateOf(req) as RequestState
     state.becomeVerified(account, marker.method, marker.verifiedAt)
-    // Told once, on the page to which the user was led back.
-    if (marker.notSent && isNavigation(req) && !state.isExempt(req)) {
+    // Told once, on the page to which the user was led back, also where that is one of ours.
+    const ledBack = marker.returnTo === undefined || !state.isExempt(req)
+    if (marker.notSent && isNavigation(req) && ledBack) {
       delete marker.notSent
       state.formNotSent = true
     }

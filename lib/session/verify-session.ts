@@ -38,7 +38,8 @@ export async function verifySession(
 ): Promise<VerifiedSession> {
   const marker = session?.secondFactor
   const serialized = (session as { passport?: { user?: unknown } } | null | undefined)?.passport?.user
-  if (serialized === undefined) {
+  // Passport's own test for nobody.
+  if (!serialized && serialized !== 0) {
     const held = isHeld(marker) && heldGoesOn(marker, settings.now())
     return held ? { ...NOBODY, state: marker.state } : NOBODY
   }
@@ -51,6 +52,10 @@ export async function verifySession(
   const view = await settler.lookAt(user, request as Request, id, remembered)
   const demand = await settler.demandOn(user, request as Request, view)
   const judgement = judgeLogin(marker, id, view, isHeldBy(demand))
+  const unseen = !own && (judgement.verdict === 'hold' || judgement.verdict === 'adopt')
+  if (unseen && (await settler.isSkipped(user, request as Request))) {
+    return { state: 'verified', user, method: 'single-sign-on', verifiedAt: null }
+  }
   switch (judgement.verdict) {
     case 'keep': {
       if (judgement.marker.state === 'unenrolled') return { ...NOBODY, state: 'unenrolled', user }

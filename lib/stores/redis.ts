@@ -1,8 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { ConfigurationError } from '../errors'
+import { DamagedRowError, inPlaceOfDamaged } from './damaged'
 import { type Connection, connectionOf, type RedisClient } from './redis/clients'
 import { AccountIds, text } from './redis/ids'
 import { inspectMasters } from './redis/inspection'
+import { assertStorable } from './storable'
 import type { SecondFactorStore, StoredRecord, StoreReport } from './store'
 
 export interface RedisStoreOptions {
@@ -44,14 +46,12 @@ export class RedisStore implements SecondFactorStore {
     const key = this.#keyOf(accountId)
     // GETEX without an option is GET, but counts as a write: no client sends it to a replica, which may be behind,
     // a replica refuses it, and so does a master that misses the replicas it was told to have.
-    const reply = await this.#connection.send(key, 'getex', key)
+    const reply = await this.#connection.send(key, 'getex', key).catch(rowOfAnotherType)
     return reply === null ? null : recordOf(text(reply))
   }
 
   async compareAndSet(accountId: string, expectedVersion: number, next: StoredRecord): Promise<boolean> {
     const key = this.#keyOf(accountId)
-    // No row has such a version.
-    if (expectedVersion < 0) return false
     const reply = text(await this.#run(WRITE, key, String(expectedVersion), rowOf(next)))
     if (reply === 'written') return true
     if (reply === 'other version') return false
@@ -71,7 +71,7 @@ export class RedisStore implements SecondFactorStore {
       const ids = walk.take(Math.min(limit - rows.length, 500))
       // Nothing is kept, so that what comes after the last id is looked up anew.
       if (ids.length === 0) return rows
-      const records = await Promise.all(ids.map((accountId) => this.get(accountId)))
+      const records = await Promise.all(ids.map((accountId) => this.get(accountId).catch(inPlaceOfDamaged)))
       for (const [i, record] of records.entries()) {
         // Erased since its id was fetched, if null.
         if (record) rows.push({ accountId: ids[i] as string, record })
@@ -151,14 +151,14 @@ function rowOf({ version, activated, sealed }: StoredRecord): string {
 
 /** What comes back is checked, not believed: a damaged row is an error, never "no second factor". */
 function recordOf(row: string | null): StoredRecord {
-  const [, version, activated, sealed] = row?.match(ROW) ?? []
-  if (sealed === undefined || !Number.isSafeInteger(Number(version))) throw new TypeError(DAMAGED)
+  if (row === null) throw new TypeError('Redis did not answer with a row')
+  const [, version, activated, sealed] = row.match(ROW) ?? []
+  if (sealed === undefined || !Number.isSafeInteger(Number(version))) throw new DamagedRowError(DAMAGED)
   return { version: Number(version), activated: activated === '1', sealed }
 }
 
-/** Two ids must never meet in one row, as all halves of surrogate pairs would; NUL is refused as by SqlStore. */
-function assertStorable(accountId: string): void {
-  if (accountId.includes('\0') || Buffer.from(accountId).toString() !== accountId) {
-    throw new TypeError('An account id with a NUL or half a surrogate pair cannot be stored')
-  }
+/** A key that is no text is a row that somebody has overwritten. */
+function rowOfAnotherType(error: unknown): never {
+  const { message } = error as Error
+  throw /^WRONGTYPE/.test(message) ? new DamagedRowError(`${DAMAGED}: ${message}`) : error
 }

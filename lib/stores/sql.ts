@@ -1,9 +1,11 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { type Kysely, sql } from 'kysely'
-import { connect, type SqlDatabase } from './sql/connect'
-import { type Dialect, dialectOf, type TableName, type Tables } from './sql/dialects'
-import { checkTable, DEFAULT_TABLE, migrationSql } from './sql/migration'
+import type { Kysely } from 'kysely'
+import { inPlaceOfDamaged } from './damaged'
+import type { SqlDatabase } from './sql/connect'
+import type { TableName, Tables } from './sql/dialects'
+import { DEFAULT_TABLE, indexName, migrationSql } from './sql/migration'
+import { OwnTable } from './sql/own-table'
 import { type AccountRow, toAccountId, toRecord } from './sql/row'
+import { assertStorable } from './storable'
 import type { SecondFactorStore, StoredRecord, StoreReport } from './store'
 
 export interface SqlStoreOptions {
@@ -27,86 +29,79 @@ export interface SqlStoreOptions {
  * the app runs transactions on SQLite that await something, give its Kysely instance, not the connection below
  * it: they take turns on the one, on the other a write during such a transaction is refused.
  *
- * On SQLite it sets `journal_mode=WAL` (the file's) and `synchronous=FULL` (the connection's): what was
- * answered has reached the disk.
+ * On SQLite it sets `synchronous=FULL` (the connection's), so that what was answered has reached the disk, and,
+ * when it creates its table, `journal_mode=WAL` (the file's), so that reading and writing do not wait for each other.
  */
 export class SqlStore implements SecondFactorStore {
-  readonly #db: Kysely<Tables>
-  readonly #committed: ReturnType<typeof connect>['committed']
-  readonly #table: TableName
-  readonly #dialect: Dialect
-  readonly #migrates: boolean
-  #ready: Promise<void> | null = null
+  readonly #table: OwnTable<AccountRow>
 
   /** @throws ConfigurationError `SF_SQL_DATABASE`, `SF_SQL_DIALECT`, `SF_SQL_TABLE` */
-  constructor(database: SqlDatabase, options: SqlStoreOptions = {}) {
-    const { table = DEFAULT_TABLE, migrate = true } = options
-    checkTable(table)
-    const { db, committed } = connect(database)
-    this.#db = db
-    this.#committed = committed
-    this.#dialect = dialectOf(this.#db)
-    this.#table = table as TableName
-    this.#migrates = migrate
+  constructor(database: SqlDatabase, { table = DEFAULT_TABLE, migrate = true }: SqlStoreOptions = {}) {
+    this.#table = new OwnTable(database, { table, migrate, statements: migrationSql, lastIndex: indexName })
   }
 
   async get(accountId: string): Promise<StoredRecord | null> {
     assertStorable(accountId)
-    await this.#prepared()
-    const row = await this.#patiently(() =>
-      this.#db
-        .selectFrom(this.#table)
+    await this.#table.prepared()
+    const row = await this.#table.patiently(() =>
+      this.#table.db
+        .selectFrom(this.#table.name)
         .select(['version', 'activated', 'sealed'])
-        .where('account_id', '=', this.#dialect.id(accountId))
+        .where('account_id', '=', this.#table.dialect.id(accountId))
         .executeTakeFirst(),
     )
-    return row ? toRecord(row, this.#dialect.integersAsText) : null
+    return row ? toRecord(row, this.#table.dialect.integersAsText) : null
   }
 
   async compareAndSet(accountId: string, expectedVersion: number, next: StoredRecord): Promise<boolean> {
     assertStorable(accountId)
-    await this.#prepared()
-    const id = this.#dialect.id(accountId)
+    await this.#table.prepared()
+    const id = this.#table.dialect.id(accountId)
     const values = { version: next.version, activated: next.activated ? 1 : 0, sealed: next.sealed }
     try {
-      const affected = await this.#committed((db) =>
+      const affected = await this.#table.committed((db) =>
         expectedVersion === 0
-          ? this.#dialect.insertUnlessThere(db, this.#table, { account_id: id, ...values })
-          : update(db, this.#table, id, expectedVersion, values),
+          ? this.#table.dialect.insertUnlessThere(db, this.#table.name, { account_id: id, ...values })
+          : update(db, this.#table.name, id, expectedVersion, values),
       )
       return affected === 1n
     } catch (error) {
       // Somebody else is writing, perhaps this very row, and we have changed nothing: to be read again.
-      if (this.#dialect.isBusy(error)) return false
+      if (this.#table.dialect.isBusy(error)) return false
       throw error
     }
   }
 
   async list(after: string | null, limit: number): Promise<{ accountId: string; record: StoredRecord }[]> {
-    await this.#prepared()
-    let query = this.#db.selectFrom(this.#table).selectAll().orderBy('account_id').limit(limit)
-    if (after !== null) query = query.where('account_id', '>', this.#dialect.id(after))
-    const rows = await this.#patiently(() => query.execute())
+    await this.#table.prepared()
+    let query = this.#table.db.selectFrom(this.#table.name).selectAll().orderBy('account_id').limit(limit)
+    if (after !== null) query = query.where('account_id', '>', this.#table.dialect.id(after))
+    const rows = await this.#table.patiently(() => query.execute())
     return rows.map((row) => ({
       accountId: toAccountId(row),
-      record: toRecord(row, this.#dialect.integersAsText),
+      record: this.#listed(row),
     }))
   }
 
   async delete(accountId: string): Promise<void> {
     assertStorable(accountId)
-    await this.#prepared()
-    await this.#patiently(() =>
-      this.#committed((db) =>
-        db.deleteFrom(this.#table).where('account_id', '=', this.#dialect.id(accountId)).executeTakeFirst(),
+    await this.#table.prepared()
+    await this.#table.patiently(() =>
+      this.#table.committed((db) =>
+        db
+          .deleteFrom(this.#table.name)
+          .where('account_id', '=', this.#table.dialect.id(accountId))
+          .executeTakeFirst(),
       ),
     )
   }
 
+  /** Where the store creates its table, it is there afterwards: the app asks this at the start. */
   async inspect(): Promise<StoreReport> {
+    await this.#table.prepared()
     return {
-      clock: await this.#dialect.clock(this.#db),
-      warnings: await this.#dialect.warnings(this.#db, this.#table),
+      clock: await this.#table.dialect.clock(this.#table.db),
+      warnings: await this.#table.dialect.warnings(this.#table.db, this.#table.name),
     }
   }
 
@@ -115,39 +110,14 @@ export class SqlStore implements SecondFactorStore {
    * processes may do so at once. A role that may not create anything need not, once it is done.
    */
   async migrate(): Promise<void> {
-    await this.#patiently(() => this.#dialect.beforeMigration(this.#db))
-    if (await this.#patiently(() => this.#dialect.isMigrated(this.#db, this.#table))) return
-    await this.#dialect.migrating(this.#db, async (db) => {
-      for (const statement of migrationSql(this.#dialect.name, this.#table)) {
-        await this.#patiently(() => sql.raw(statement).execute(db))
-      }
-    })
+    await this.#table.migrate()
   }
 
-  /** Once for all calls; a failure is not remembered, so that the next call tries again. */
-  #prepared(): Promise<void> {
-    this.#ready ??= this.#prepare().catch((error) => {
-      this.#ready = null
-      throw error
-    })
-    return this.#ready
-  }
-
-  async #prepare(): Promise<void> {
-    await this.#patiently(() => this.#dialect.onFirstUse(this.#db))
-    if (this.#migrates) await this.migrate()
-  }
-
-  /** For what may be done twice: while others write, it waits for up to two seconds. */
-  async #patiently<T>(work: () => Promise<T>): Promise<T> {
-    const end = performance.now() + 2000
-    for (;;) {
-      try {
-        return await work()
-      } catch (error) {
-        if (performance.now() > end || !this.#dialect.isBusy(error)) throw error
-        await delay(5 + Math.random() * 20)
-      }
+  #listed(row: AccountRow): StoredRecord {
+    try {
+      return toRecord(row, this.#table.dialect.integersAsText)
+    } catch (error) {
+      return inPlaceOfDamaged(error)
     }
   }
 }
@@ -166,11 +136,4 @@ async function update(
     .where('version', '=', expectedVersion)
     .executeTakeFirst()
   return numUpdatedRows
-}
-
-/** Two ids must never meet in one row, and databases would cut the one and change or refuse the other of these. */
-function assertStorable(accountId: string): void {
-  if (accountId.includes('\0') || Buffer.from(accountId).toString() !== accountId) {
-    throw new TypeError('An account id with a NUL or half a surrogate pair cannot be stored')
-  }
 }

@@ -24,7 +24,10 @@ export interface SecondFactorStore {
    * One atomic step. `false` means that somebody else wrote first: nothing was changed.
    */
   compareAndSet(accountId: string, expectedVersion: number, next: StoredRecord): Promise<boolean>
-  /** Rows in the order of their account id, after `after` (null: from the first), at most `limit`. */
+  /**
+   * Rows in the order of their account id, after `after` (null: from the first), at most `limit`. One that `get`
+   * refuses as damaged has `sealed: ''` here, so that it is told of and hides no others.
+   */
   list?(after: string | null, limit: number): Promise<{ accountId: string; record: StoredRecord }[]>
   /** Erases the row of an account. No row is no error. */
   delete?(accountId: string): Promise<void>

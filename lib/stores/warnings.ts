@@ -10,6 +10,9 @@ export async function warnOfStore(store: SecondFactorStore): Promise<void> {
   try {
     for (const warning of (await store.inspect?.())?.warnings ?? []) warn(warning)
   } catch (error) {
-    warn(`The factor store could not be asked how it is set up: ${(error as Error | null)?.message}`)
+    warn(
+      `The factor store could not be asked how it is set up: ${(error as Error | null)?.message}. The app asks again ` +
+        'only at its next start: once the store answers, run npx express-second-factor doctor, or start the app again.',
+    )
   }
 }

@@ -7,6 +7,8 @@ export interface FaultProxy {
   roundTrips: number
   /** Called when a question has been handed on, with its number; the answer has not. */
   onQuestion: (roundTrips: number) => void
+  /** Sees all that clients send. True: the answer is lost, and its connection with it. */
+  loses: (sent: Buffer) => boolean
   /** Breaks every connection at once. New ones are let through. */
   cut(): void
   /** No answer passes any more, on old connections or new, and nobody is told; until `release`. */
@@ -27,6 +29,7 @@ export async function startFaultProxy(target: number): Promise<FaultProxy> {
     const pair: [Socket, Socket] = [client, upstream]
     pairs.add(pair)
     let asking = false
+    let losing = false
     const end = () => {
       pairs.delete(pair)
       client.destroy()
@@ -34,6 +37,7 @@ export async function startFaultProxy(target: number): Promise<FaultProxy> {
     }
     for (const socket of pair) socket.setNoDelay(true).on('error', end).on('close', end)
     client.on('data', (chunk) => {
+      losing ||= proxy.loses(chunk)
       upstream.write(chunk)
       if (asking) return
       asking = true
@@ -41,6 +45,7 @@ export async function startFaultProxy(target: number): Promise<FaultProxy> {
     })
     upstream.on('data', (chunk) => {
       asking = false
+      if (losing) return end()
       if (truncateAt === null) {
         client.write(chunk)
         return
@@ -57,6 +62,7 @@ export async function startFaultProxy(target: number): Promise<FaultProxy> {
     port: (server.address() as { port: number }).port,
     roundTrips: 0,
     onQuestion() {},
+    loses: () => false,
     cut() {
       for (const pair of pairs) for (const socket of pair) socket.destroy()
     },

@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import mysql from 'mysql2/promise'
-import { type DatabaseServer, freePort, ServerProcess } from './server-process'
+import { freePort } from '../free-port'
+import { type DatabaseServer, ServerProcess } from './server-process'
 
 const { tools } = require('../tools')
 

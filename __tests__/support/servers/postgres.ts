@@ -3,7 +3,8 @@ import { chownSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
-import { type DatabaseServer, freePort, idsOf, ServerProcess } from './server-process'
+import { freePort } from '../free-port'
+import { type DatabaseServer, idsOf, ServerProcess } from './server-process'
 
 const { tools } = require('../tools')
 

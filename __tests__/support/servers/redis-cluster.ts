@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import { freePort } from '../free-port'
 import { ping, redisCommand } from './redis'
-import { freePort, ServerProcess } from './server-process'
+import { ServerProcess } from './server-process'
 
 const { tools } = require('../tools')
 

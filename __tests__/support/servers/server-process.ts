@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { connect, createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 
 /** A database server of the tests' own: a child process on a free port of 127.0.0.1. */
@@ -21,7 +20,6 @@ export interface Command {
   /** Whom it runs as, where that must not be root. */
   uid?: number
   gid?: number
-  env?: NodeJS.ProcessEnv
 }
 
 const running = new Set<ChildProcess>()
@@ -40,10 +38,9 @@ export class ServerProcess {
   ) {}
 
   async start(): Promise<void> {
-    const { program, args, uid, gid, env } = this.command
+    const { program, args, uid, gid } = this.command
     const child = spawn(program, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...env },
       ...(uid !== undefined && { uid, gid }),
     })
     let said = ''
@@ -80,26 +77,7 @@ export class ServerProcess {
   }
 }
 
-/** A port that nothing listens on. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
-
-/** Rejects when nothing accepts connections at the port. */
-export async function accepts(port: number): Promise<void> {
-  const socket = connect(port, '127.0.0.1')
-  try {
-    await once(socket, 'connect')
-  } finally {
-    socket.destroy()
-  }
-}
-
-/** The port's servers may not run as root, where the tests do: then as this user of the system. */
+/** Some servers may not run as root, where the tests do: then as this user of the system. */
 export function idsOf(user: string): { uid?: number; gid?: number } {
   if (process.getuid?.() !== 0) return {}
   const { execFileSync } = require('node:child_process') as typeof import('node:child_process')

@@ -25,11 +25,11 @@ export interface Mysql2Pool {
   getConnection(...callback: never[]): unknown
 }
 
-/** What SqlStore takes. */
+/** What SqlStore and SqlAuditLog take. */
 export type SqlDatabase = KyselyInstance | SqliteConnection | PgPool | Mysql2Pool
 
 /** Runs one write, and resolves only when it is committed. */
-type Committed = <T>(write: (db: Kysely<Tables>) => Promise<T>) => Promise<T>
+export type Committed<DB = Tables> = <T>(write: (db: Kysely<DB>) => Promise<T>) => Promise<T>
 
 /** @throws ConfigurationError `SF_SQL_DATABASE` */
 export function connect(database: SqlDatabase): { db: Kysely<Tables>; committed: Committed } {
@@ -59,7 +59,8 @@ function dialectFor(database: SqlDatabase) {
   }
   throw new ConfigurationError(
     'SF_SQL_DATABASE',
-    'SqlStore needs an open SQLite database (libsql, better-sqlite3), a Pool of pg, a pool of mysql2, or a Kysely instance',
+    'SqlStore and SqlAuditLog need an open SQLite database (libsql, better-sqlite3), a Pool of pg, a pool of mysql2, ' +
+      'or a Kysely instance',
   )
 }
 

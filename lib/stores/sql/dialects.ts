@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import { ConfigurationError } from '../../errors'
-import { indexName, nameOf, type SqlDialect } from './migration'
+import { inSchemaOf, nameOf, type SqlDialect, schemaOf } from './migration'
 import type { AccountRow } from './row'
 
 /** The table's name is an option; to the types it is always this one. */
@@ -18,7 +18,7 @@ export interface Dialect {
   onFirstUse(db: Db): Promise<unknown>
   beforeMigration(db: Db): Promise<unknown>
   /** Whether nothing is left to migrate: whoever may not create tables need not. */
-  isMigrated(db: Db, table: TableName): Promise<boolean>
+  isMigrated(db: Db, table: TableName, lastIndex: string): Promise<boolean>
   /** Runs the migration so that another process that does the same at once does no harm. */
   migrating(db: Db, work: (db: Db) => Promise<void>): Promise<void>
   /** How many rows it has inserted: 1, or 0 when the account has one. */
@@ -61,10 +61,10 @@ const postgres: Dialect = {
   integersAsText: true,
   async onFirstUse() {},
   async beforeMigration() {},
-  async isMigrated(db, table) {
-    const schema = table.includes('.') ? `${table.split('.')[0]}.` : ''
+  async isMigrated(db, table, lastIndex) {
+    const index = inSchemaOf(table, lastIndex)
     const { rows } = await sql<{ there: boolean }>`
-      select to_regclass(${table}) is not null and to_regclass(${schema + indexName(table)}) is not null as there
+      select to_regclass(${table}) is not null and to_regclass(${index}) is not null as there
     `.execute(db)
     return rows[0]?.there === true
   },
@@ -117,12 +117,11 @@ const mysql: Dialect = {
   integersAsText: true,
   async onFirstUse() {},
   async beforeMigration() {},
-  async isMigrated(db, table) {
-    const [schema, name] = table.includes('.') ? table.split('.') : [null, table]
+  async isMigrated(db, table, lastIndex) {
     const { rows } = await sql<{ there: unknown }>`
       select count(*) as there from information_schema.statistics
-      where table_schema = coalesce(${schema}, database()) and table_name = ${name}
-        and index_name = ${indexName(table)}
+      where table_schema = coalesce(${schemaOf(table)}, database()) and table_name = ${nameOf(table)}
+        and index_name = ${lastIndex}
     `.execute(db)
     return Number(rows[0]?.there) > 0
   },
@@ -148,7 +147,7 @@ const mysql: Dialect = {
     const { rows } = await sql<Record<'flush' | 'autocommit' | 'readonly' | 'engine', unknown>>`
       select @@innodb_flush_log_at_trx_commit as flush, @@autocommit as autocommit, @@global.read_only as readonly,
         (select engine from information_schema.tables
-          where table_name = ${nameOf(table)} and table_schema = database()) as engine
+          where table_schema = coalesce(${schemaOf(table)}, database()) and table_name = ${nameOf(table)}) as engine
     `.execute(db)
     const { flush, autocommit, readonly, engine } = rows[0] ?? {}
     return [
@@ -182,7 +181,7 @@ export function dialectOf(db: Db): Dialect {
   if (/mysql/i.test(name)) return mysql
   throw new ConfigurationError(
     'SF_SQL_DIALECT',
-    `SqlStore works with SQLite, PostgreSQL, MySQL and MariaDB, not with ${name}`,
+    `SqlStore and SqlAuditLog work with SQLite, PostgreSQL, MySQL and MariaDB, not with ${name}`,
   )
 }
 

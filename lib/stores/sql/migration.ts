@@ -1,6 +1,6 @@
 import { ConfigurationError } from '../../errors'
 
-/** The databases that SqlStore speaks to; MariaDB is `mysql`. */
+/** The databases that SqlStore and SqlAuditLog speak to; MariaDB is `mysql`. */
 export type SqlDialect = 'sqlite' | 'postgres' | 'mysql'
 
 /** The table of the records, where nobody says otherwise. */
@@ -68,6 +68,12 @@ export function nameOf(table: string): string {
   return table.split('.').at(-1) as string
 }
 
-function inSchemaOf(table: string, name: string): string {
-  return [...table.split('.').slice(0, -1), name].join('.')
+/** Null: the one that the connection is in. */
+export function schemaOf(table: string): string | null {
+  return table.includes('.') ? (table.split('.')[0] as string) : null
+}
+
+/** A name in the table's schema. */
+export function inSchemaOf(table: string, name: string): string {
+  return [schemaOf(table), name].filter(Boolean).join('.')
 }

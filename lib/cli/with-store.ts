@@ -1,10 +1,10 @@
 import { Accounts } from '../account/accounts'
 import { AccountRecords } from '../account/records'
 import { Keyring } from '../crypto/keyring'
-import { type Duration, milliseconds } from '../duration'
+import { type Duration, storeTimeoutOf } from '../duration'
 import { ConfigurationError, UnavailableError } from '../errors'
 import type { SecondFactorStore } from '../stores/store'
-import { adviceOn } from './advice'
+import { explained } from './advice'
 import { type Arguments, Failure, type World } from './command'
 import { type Configuration, readConfiguration } from './configuration'
 import { openStore } from './store-url'
@@ -38,13 +38,13 @@ export async function withStore(
   const { store, hidden, close } = openIn(configuration, world)
   try {
     const keyring = keyringOf(configuration)
-    const patience = milliseconds((configuration.storeTimeout ?? '5s') as Duration, 'storeTimeout')
+    const patience = storeTimeoutOf(configuration.storeTimeout as Duration | undefined)
     const records = new AccountRecords(store, keyring, Date.now, patience)
     const accounts = new Accounts(records, Date.now, 0)
     return await work({ keyring, store, records, accounts, patience, hidden })
   } catch (error) {
     if (!(error instanceof UnavailableError || error instanceof ConfigurationError)) throw error
-    throw new Failure([reasonOf(error, hidden), adviceOn(error)].filter(Boolean).join('\n'))
+    throw new Failure(explained(error, hidden))
   } finally {
     await within(CLOSING, close)
   }
@@ -56,7 +56,7 @@ function openIn(
 ): { store: SecondFactorStore; hidden: string[]; close(): unknown } {
   const { store, storeFrom, close } = configuration
   if (typeof store === 'string') {
-    const opened = openStore(store, storeFrom, world.cwd)
+    const opened = openStore(store, storeFrom, world)
     return {
       ...opened,
       async close() {

@@ -1,0 +1,133 @@
+import { execFileSync } from 'node:child_process'
+import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
+import { PASSWORD } from '../support/app'
+import { focusFrom, misfits, phoneCode, type Site, violations } from '../support/browser'
+
+/** How somebody fills in, presses, ticks, and opens what is folded. */
+export interface Hand {
+  fill(label: string, text: string): Promise<void>
+  press(role: 'button' | 'link', name: string): Promise<void>
+  tick(label: string): Promise<void>
+  open(summary: string): Promise<void>
+}
+
+export function mouse(page: Page): Hand {
+  return {
+    fill: (label, text) => page.getByLabel(label, { exact: true }).fill(text),
+    press: (role, name) => page.getByRole(role, { name, exact: true }).first().click(),
+    // The words beside the box do, too.
+    tick: (label) => page.getByText(label, { exact: true }).click(),
+    open: (summary) => page.locator('summary', { hasText: summary }).click(),
+  }
+}
+
+export function keyboard(page: Page): Hand {
+  /** Tabs to the element, and at each stop on the way sees where the focus is. */
+  async function tabTo(element: Locator): Promise<void> {
+    await element.waitFor()
+    for (let stops = 0; stops < 40; stops++) {
+      const { here, unseen } = await focusFrom(element)
+      expect(unseen).toBeNull()
+      if (here) return
+      await page.keyboard.press('Tab')
+    }
+    throw new Error(`Tab never comes to ${element}`)
+  }
+  return {
+    async fill(label, text) {
+      await tabTo(page.getByLabel(label, { exact: true }))
+      await page.keyboard.press('Control+A')
+      await page.keyboard.type(text)
+    },
+    async press(role, name) {
+      await tabTo(page.getByRole(role, { name, exact: true }).first())
+      await page.keyboard.press('Enter')
+    },
+    async tick(label) {
+      await tabTo(page.getByLabel(label, { exact: true }))
+      await page.keyboard.press('Space')
+    },
+    async open(summary) {
+      await tabTo(page.locator('summary', { hasText: summary }))
+      await page.keyboard.press('Enter')
+    },
+  }
+}
+
+export interface Manner {
+  hand: (page: Page) => Hand
+  /** Looks at every page on the way with axe, and at whether it fits. */
+  closely?: boolean
+  context?: BrowserContextOptions
+}
+
+/** Somebody on the way, and how they use the page. */
+export interface Walk extends Hand {
+  page: Page
+  username: string
+  /** Waits for the page with this heading. */
+  sees(heading: string): Promise<void>
+}
+
+/** Somebody with a browser of their own, on the home page of the example app. */
+export async function begin(
+  browser: Browser,
+  site: Site,
+  username: string,
+  { hand, closely = false, context = {} }: Manner,
+): Promise<Walk> {
+  const browserContext = await browser.newContext(context)
+  await browserContext.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: site.origin })
+  const page = await browserContext.newPage()
+  page.setDefaultTimeout(30_000)
+  const walk: Walk = {
+    ...hand(page),
+    page,
+    username,
+    async sees(heading) {
+      await page.getByRole('heading', { level: 1, name: heading, exact: true }).waitFor()
+      expect(await page.title()).toContain('Quayside Savings')
+      if (!closely) return
+      // Without its style sheet everything is small.
+      await page.waitForLoadState()
+      expect([heading, await violations(page)]).toEqual([heading, []])
+      for (const width of [360, 1280]) {
+        await page.setViewportSize({ width, height: 800 })
+        expect([heading, width, await misfits(page)]).toEqual([heading, width, []])
+      }
+    },
+  }
+  // The page's clock goes on by itself until a test stops it.
+  if (context.javaScriptEnabled !== false) await page.clock.install()
+  await page.goto(site.origin)
+  await walk.sees('Savings, safely moored')
+  return walk
+}
+
+export async function signIn(walk: Walk, password = PASSWORD): Promise<void> {
+  await walk.press('link', 'Sign in')
+  await walk.sees('Sign in')
+  await walk.fill('User name', walk.username)
+  await walk.fill('Password', password)
+  await walk.press('button', 'Sign in')
+}
+
+export async function signOut(walk: Walk): Promise<void> {
+  await walk.press('button', 'Sign out')
+  await walk.sees('Savings, safely moored')
+}
+
+/** Six digits that no step near now has. */
+export function wrongCode(key: string): string {
+  const near = [-2, -1, 0, 1, 2, 3].map((steps) => phoneCode(key, steps))
+  return ['111111', '222222', '333333', '444444', '555555', '666666', '777777'].find(
+    (code) => !near.includes(code),
+  ) as string
+}
+
+/** What zbarimg reads in a picture of the whole page. */
+export async function scanned(page: Page): Promise<string> {
+  const input = await page.screenshot({ fullPage: true })
+  const options = ['--quiet', '--raw', '-Sdisable', '-Sqrcode.enable', '-']
+  return execFileSync('zbarimg', options, { input, encoding: 'utf8', stdio: 'pipe' }).trim()
+}
