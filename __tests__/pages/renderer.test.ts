@@ -201,7 +201,7 @@ describe('challenge', () => {
     expect(text).toContain('href="/two-factor/challenge?method=backup-code"')
     expect(text).toContain('Cancel and sign out')
     expect(text).toContain('a…e@example.com')
-    expect(text.match(/<details/g)).toHaveLength(3)
+    expect(text.match(/<details/g)).toHaveLength(4)
   })
 
   test('a text field for a backup code, and the way back', async () => {
