@@ -96,6 +96,15 @@ describe.each(Object.entries(expresses))('%s', (_name, express) => {
   })
 })
 
+test('50 requests at once, when what is remembered is too old, cost one read', async () => {
+  const made = await counted()
+  const client = await kinds['proven by a code'](made)
+  made.clock.forward(61)
+  const all = () => Promise.all(Array.from({ length: 50 }, () => made.passes(client.copy())))
+  expect(await made.costOf(all)).toEqual([1, 0])
+  expect(await made.costOf(all)).toEqual([0, 0])
+})
+
 test('a session that another process let in costs one read there', async () => {
   const { costOf, passes, app: _app, ...made } = await counted()
   const { store, sessionStore, clock } = made

@@ -45,7 +45,10 @@ export function hashOfToken(token: string): string {
 }
 
 export function withDevice(record: AccountRecord, device: TrustedDevice): AccountRecord {
-  const others = [...record.devices].sort((a, b) => b.lastSeenAt - a.lastSeenAt).slice(0, MOST_DEVICES - 1)
+  const others = record.devices
+    .filter(({ expiresAt }) => expiresAt > device.firstSeenAt)
+    .sort((a, b) => b.lastSeenAt - a.lastSeenAt)
+    .slice(0, MOST_DEVICES - 1)
   return { ...record, devices: [device, ...others] }
 }
 

@@ -9,6 +9,8 @@ export class AccountViews {
   readonly #accounts: Accounts
   readonly #revalidateAfter: number
   readonly #now: () => number
+  /** Reads under way. */
+  readonly #reading = new Map<string, Promise<AccountView>>()
   /** A view of null: whatever was read before that moment is not to be remembered. */
   readonly #views = new Map<string, { view: AccountView | null; readAt: number }>()
 
@@ -43,16 +45,38 @@ export class AccountViews {
   }
 
   /**
+   * Asks the store, once for all who want to know at this moment. Not for those who know something newer than the
+   * answer: a session of a newer epoch asks for itself.
+   *
+   * @throws UnavailableError
+   */
+  async shared(accountId: string, epoch: number): Promise<AccountView> {
+    const view = await (this.#reading.get(accountId) ?? this.#begin(accountId))
+    return view.epoch < epoch ? this.read(accountId) : view
+  }
+
+  #begin(accountId: string): Promise<AccountView> {
+    const reading = this.read(accountId).finally(() => {
+      if (this.#reading.get(accountId) === reading) this.#reading.delete(accountId)
+    })
+    // Where nothing is remembered, nothing is shared either: each request has a look of its own.
+    if (this.#revalidateAfter > 0) this.#reading.set(accountId, reading)
+    return reading
+  }
+
+  /**
    * What a write of this process has made of the account.
    *
    * @param readAt when that write was begun, milliseconds since 1970
    */
   note(accountId: string, view: AccountView, readAt: number): void {
+    this.#reading.delete(accountId)
     this.#remember(accountId, view, readAt)
   }
 
   /** Nothing that was read until now counts any more, not even what is still under way. */
   forget(accountId: string): void {
+    this.#reading.delete(accountId)
     this.#put(accountId, null, this.#now())
   }
 

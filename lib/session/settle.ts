@@ -71,7 +71,7 @@ export class Settler {
       const marker = session.secondFactor
       const known = marker?.accountId === account.id && !isHeld(marker)
       const remembered = known ? this.views.remembered(account.id, marker.epoch, deviceOf(marker)) : null
-      const look = view ?? (await this.lookAt(user, req, account.id, remembered))
+      const look = view ?? (await this.lookAt(user, req, account.id, known ? marker : null, remembered))
       const demand = await this.demandOn(user, req, look)
       const judgement = judgeLogin(marker, account.id, look, isHeldBy(demand))
       // A login that went by unseen is looked at as it would have been.
@@ -138,10 +138,14 @@ export class Settler {
     user: Express.User,
     req: Request,
     accountId: string,
+    own: Marker | null,
     remembered: AccountView | null,
   ): Promise<AccountView> {
     const doubted = remembered && !remembered.enabled && (await this.#testifies(user, req))
-    return remembered && !doubted ? remembered : this.views.read(accountId)
+    if (remembered && !doubted) return remembered
+    // What rests on a device may be newer than a read that is under way.
+    const shares = own && !doubted && deviceOf(own) === undefined
+    return shares ? this.views.shared(accountId, own.epoch) : this.views.read(accountId)
   }
 
   /** The host's own user table says that there is a second factor. */

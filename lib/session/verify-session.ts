@@ -49,7 +49,7 @@ export async function verifySession(
   const own = marker?.accountId === id && !isHeld(marker) ? marker : null
   const device = own?.state === 'verified' ? own.device : undefined
   const remembered = own && views.remembered(id, own.epoch, device)
-  const view = await settler.lookAt(user, request as Request, id, remembered)
+  const view = await settler.lookAt(user, request as Request, id, own, remembered)
   const demand = await settler.demandOn(user, request as Request, view)
   const judgement = judgeLogin(marker, id, view, isHeldBy(demand))
   const unseen = !own && (judgement.verdict === 'hold' || judgement.verdict === 'adopt')
