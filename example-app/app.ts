@@ -16,7 +16,9 @@ import { type Db, openDatabase } from './database'
 import { notFound, showError } from './errors'
 import { folder } from './files'
 import { onlyPaths, securityHeaders } from './headers'
-import { loginRoutes, setUpPassport } from './login'
+import { languageOf, speakLanguage } from './language'
+import { keepLanguage, loginRoutes, setUpPassport } from './login'
+import { openMail } from './mail'
 import { pageRoutes } from './pages'
 import { connectRedis } from './redis'
 import { createSessions } from './sessions'
@@ -63,6 +65,8 @@ export async function createApp(config: AppConfig): Promise<{ app: Express; clos
       next()
     })
   }
+  // First of all: errors are told in it, whatever fails.
+  app.use(speakLanguage)
   app.use(express.static(folder('public')))
   app.use(securityHeaders)
 
@@ -77,9 +81,16 @@ export async function createApp(config: AppConfig): Promise<{ app: Express; clos
     returnTo: '/account',
     support: 'help@quayside.example',
     verifyPassword: (user, password) => users.verifyPassword(user, password),
-    language: (req) => req.session?.lang,
+    language: languageOf,
     layout: 'two-factor',
     stylesheets: ['/style.css'],
+    notify: {
+      transport: openMail(config),
+      from: 'Quayside Savings <security@quayside.example>',
+      recipients: (accountId) => users.recipientsOf(Number(accountId)),
+      settingsUrl: `${config.publicUrl}/two-factor`,
+    },
+    onVerified: (user, req) => keepLanguage(users, user, req),
     ...(config.revalidateAfter !== null && { revalidateAfter: config.revalidateAfter }),
     ...(config.trustedDevices && { trustedDevices: { maxAge: config.trustedDevices } }),
     policy:
@@ -89,6 +100,8 @@ export async function createApp(config: AppConfig): Promise<{ app: Express; clos
   })
 
   app.use(sessions.middleware)
+  // Again: a session may have a language of its own.
+  app.use(speakLanguage)
   app.use(csrfTokens)
   app.use(passport.session())
   app.use(secondFactor.session())
@@ -103,7 +116,7 @@ export async function createApp(config: AppConfig): Promise<{ app: Express; clos
 
   app.use(express.json({ limit: '20kb' }))
   app.use(express.urlencoded({ extended: false, limit: '20kb' }))
-  app.use(loginRoutes(express.Router(), passport))
+  app.use(loginRoutes(express.Router(), passport, users))
   app.use(pageRoutes(express.Router(), secondFactor, transfers))
   app.use(transferRoutes(express.Router(), secondFactor, transfers))
   app.use(notFound)

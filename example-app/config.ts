@@ -26,14 +26,19 @@ export interface Config {
   trustProxy: string | number | boolean | null
   /** Which of several processes at one port this is; null: there is one. */
   processName: string | null
+  /** The mail server; null: each mail is a file in the data folder. */
+  smtpUrl: string | null
+  /** Where people reach the app, for links in mails; without a slash at the end. */
+  publicUrl: string
 }
 
 /** Reads the environment; secrets that it does not give are made once and kept in the data folder. */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const secondFactorStore = storeName(env.SECOND_FACTOR_STORE || 'sql')
   const dataDir = resolve(env.DATA_DIR || 'data')
+  const port = integer('PORT', env.PORT || '3000', 65535)
   return {
-    port: integer('PORT', env.PORT || '3000', 65535),
+    port,
     dataDir,
     sessionSecret: env.SESSION_SECRET || keptSecret(dataDir, 'session-secret'),
     secondFactorKeys: (env.SECOND_FACTOR_KEY || keptSecret(dataDir, 'second-factor-key'))
@@ -53,6 +58,10 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       : null,
     trustProxy: env.TRUST_PROXY ? trustProxy(env.TRUST_PROXY) : null,
     processName: env.PROCESS_NAME || null,
+    smtpUrl: address('SMTP_URL', env.SMTP_URL, ['smtp', 'smtps']),
+    publicUrl:
+      address('PUBLIC_URL', env.PUBLIC_URL, ['http', 'https'])?.replace(/\/+$/, '') ??
+      `http://localhost:${port}`,
   }
 }
 
@@ -83,6 +92,13 @@ function url(name: string, value: string | undefined, schemes: string[]): string
   if (!value) return null
   if (schemes.includes(value.split('://')[0] as string)) return value.replace(/^mariadb:/, 'mysql:')
   throw new Error(`${name} is a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(', ')}`)
+}
+
+/** A URL of one host; those of databases may name several. */
+function address(name: string, value: string | undefined, schemes: string[]): string | null {
+  const given = url(name, value, schemes)
+  if (given === null || URL.canParse(given)) return given
+  throw new Error(`${name} cannot be read as a URL`)
 }
 
 function integer(name: string, value: string, max: number): number {

@@ -5,10 +5,11 @@ import Database from 'libsql'
 import mysql from 'mysql2'
 import { Pool } from 'pg'
 import type { TransfersTable } from './transfers'
-import type { UsersTable } from './users'
+import type { UserLanguagesTable, UsersTable } from './users'
 
 export interface Tables {
   users: UsersTable
+  user_languages: UserLanguagesTable
   transfers: TransfersTable
 }
 

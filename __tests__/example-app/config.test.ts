@@ -40,7 +40,20 @@ test('TRUSTED_DEVICES is a duration, REQUIRE_TWO_FACTOR_FROM a moment; both are 
   expect(fromOf('2026-09-01T08:30:15.250Z')).toBe('2026-09-01T08:30:15.250Z')
 })
 
+test('SMTP_URL and PUBLIC_URL: mails are files and links lead to this port when unset', () => {
+  expect(readConfig({ DATA_DIR, PORT: '3210' })).toMatchObject({
+    smtpUrl: null,
+    publicUrl: 'http://localhost:3210',
+  })
+  expect(readConfig({ DATA_DIR, SMTP_URL: 'smtps://u:p@mail.example:465' }).smtpUrl).toMatch(/^smtps:/)
+  expect(readConfig({ DATA_DIR, PUBLIC_URL: 'https://bank.example/' }).publicUrl).toBe('https://bank.example')
+})
+
 test.each([
+  [{ SMTP_URL: 'mail.example:587' }, /^SMTP_URL is a URL that begins with smtp:\/\/, smtps:\/\/$/],
+  [{ SMTP_URL: 'http://u:secret@mail.example' }, /^SMTP_URL is a URL that begins with smtp:[^@]*$/],
+  [{ SMTP_URL: 'smtp://u:sec ret@[mail' }, /^SMTP_URL cannot be read as a URL$/],
+  [{ PUBLIC_URL: 'bank.example' }, /^PUBLIC_URL is a URL that begins with http:/],
   [{ PORT: 'http' }, /PORT/],
   [{ REVALIDATE_AFTER: '-1' }, /REVALIDATE_AFTER/],
   [{ SECOND_FACTOR_STORE: 'file' }, /sql, redis or memory/],

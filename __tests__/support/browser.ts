@@ -120,7 +120,8 @@ export function misfits(page: Page): Promise<string[]> {
       const { width, height, left, right } = element.getBoundingClientRect()
       const style = window.getComputedStyle(element)
       if (width <= 1 || height <= 1 || style.visibility === 'hidden') continue
-      const skipLink = left < -100 && style.position === 'absolute'
+      const away = left < -100 || left >= window.innerWidth
+      const skipLink = away && style.position === 'absolute'
       if (!skipLink && (left < -0.5 || right > window.innerWidth + 0.5))
         found.push(`outside: ${tag(element)}`)
       // What is cut on purpose says so with an ellipsis.
@@ -131,6 +132,45 @@ export function misfits(page: Page): Promise<string[]> {
       const target = element.matches('a, button, summary, input:not([type=hidden])')
       if (target && !inText && (width < 24 || height < 24)) found.push(`${width}x${height}: ${tag(element)}`)
     }
+    return found
+  })
+}
+
+/** Text that lies on other text, or that reaches out of the box that it is in; a line each. */
+export function collisions(page: Page): Promise<string[]> {
+  return page.locator('body').evaluate((body) => {
+    const document = body.ownerDocument
+    const window = document.defaultView
+    const found: string[] = []
+    const pieces: { text: string; left: number; right: number; top: number; bottom: number }[] = []
+    const walker = document.createTreeWalker(body, window.NodeFilter.SHOW_TEXT)
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+      const text = node.textContent.trim().slice(0, 60)
+      const parent = node.parentElement
+      if (!text || parent.matches('script, style, noscript, option') || !parent.checkVisibility()) continue
+      // What only screen readers see is a dot.
+      if (parent.clientWidth === 1 || parent.parentElement.clientWidth === 1) continue
+      let box = parent
+      while (window.getComputedStyle(box).display.startsWith('inline') && box !== body)
+        box = box.parentElement
+      const bounds = box.getBoundingClientRect()
+      const range = document.createRange()
+      range.selectNodeContents(node)
+      for (const { left, right, top, bottom } of range.getClientRects()) {
+        if (right - left < 1 || left < -100 || left >= window.innerWidth) continue
+        if (left < bounds.left - 1 || right > bounds.right + 1) found.push(`out of its box: ${text}`)
+        // A line is as high as its font wants; the letters are in the middle of it.
+        const quarter = (bottom - top) / 4
+        pieces.push({ text, left, right, top: top + quarter, bottom: bottom - quarter })
+      }
+    }
+    pieces.forEach((one, index) => {
+      for (const other of pieces.slice(index + 1)) {
+        const wide = Math.min(one.right, other.right) - Math.max(one.left, other.left)
+        const high = Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top)
+        if (wide > 1 && high > 1) found.push(`on one another: ${one.text} | ${other.text}`)
+      }
+    })
     return found
   })
 }

@@ -29,7 +29,7 @@ export class MailTemplates {
     const view = {
       ...notice,
       account: oneLine(account),
-      when: `${language.fullDate(at)}, ${language.time(at)}`,
+      when: language.moment(at),
       ip: ip && oneLine(ip),
       settingsUrl,
       issuer: oneLine(this.issuer),

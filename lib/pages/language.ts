@@ -17,6 +17,8 @@ export interface Language {
   fullDate(date: Date): string
   /** `14:05 UTC`: what reaches us of a reader does not tell the time zone. */
   time(date: Date): string
+  /** Both, joined as the language does: `3 May 2026 at 14:05 UTC`. */
+  moment(date: Date): string
   number(value: number): string
   /** `30 days` */
   duration(milliseconds: number): string
@@ -85,6 +87,7 @@ export function createLanguages(options: LanguagesOptions = {}): Languages {
       date: (date) => format(date, day(date)),
       fullDate: (date) => format(date, { day: 'numeric', month: 'long', year: 'numeric' }),
       time: (date) => format(date, clock),
+      moment: (date) => format(date, { day: 'numeric', month: 'long', year: 'numeric', ...clock }),
       number: (value) => new Intl.NumberFormat(formats).format(value),
       duration: (milliseconds) => {
         const [unit, size] =
