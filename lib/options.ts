@@ -79,7 +79,8 @@ export interface SecondFactorOptions<User = Express.User> {
   policy?(user: User, req: Request): Policy | Promise<Policy>
   /**
    * Logins for which somebody else has asked for a second factor, such as a provider of single sign-on: they are
-   * neither held nor asked, and pass gates without `maxAge`. Default: none.
+   * neither held nor asked, and pass gates without `maxAge`. Judge by the user that this very login gave (what the
+   * provider's strategy answered), never by the session, in which somebody else may log in next. Default: none.
    */
   skip?(user: User, req: Request): boolean | Promise<boolean>
   /**

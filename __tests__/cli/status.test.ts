@@ -45,6 +45,7 @@ test('as JSON', async () => {
     methods: ['totp', 'backup-code'],
     since: Date.UTC(2026, 4, 3, 12, 0, 15),
     disabledAt: null,
+    devices: [],
     backupCodes: { remaining: 3, total: 5, generatedAt: Date.UTC(2026, 4, 3, 12, 0, 15) },
     lastUsedAt: Date.UTC(2026, 4, 3, 12, 1, 15),
     locks: { totp: null, 'backup-code': null },

@@ -67,8 +67,10 @@ describe.each(Object.entries(expresses))('a new phone on %s', (_name, express) =
     expect([wrong.status, wrong.text.includes('role="alert"')]).toEqual([401, true])
     expect(wrong.text).toContain('<svg')
     const done = await client.post(CONFIRM, { code: newPhone.code() }, BEGIN)
-    expect([done.status, done.headers.location]).toEqual([303, '/two-factor?replaced'])
-    expect((await client.get('/two-factor?replaced')).text).toContain('role="status"')
+    expect([done.status, done.headers.location]).toEqual([303, '/two-factor'])
+    expect((await client.get('/two-factor')).text).toContain('role="status"')
+    // Once.
+    expect((await client.get('/two-factor')).text).not.toContain('role="status"')
     expect((await client.get('/vault')).status).toBe(200)
     clock.nextStep()
     expect(await codeIsRight({ app }, phone.code())).toBe(false)

@@ -28,7 +28,6 @@ const words = {
   settings: '303 /two-factor, 200',
   account: '303 /account, 200',
   'setting up': '303 /two-factor/replace, 201',
-  'new phone': '303 /two-factor?replaced, 200',
   devices: '303 /two-factor/devices, 204',
   'given up': '303 /account, 204',
   'signed out': '303 /login, 204',
@@ -125,7 +124,7 @@ POST /two-factor/replace/confirm
      nothing                    | login     | malformed         | challenge              | enrol                  | malformed               | step up
      right code                 | login     | not_enabled       | challenge              | enrol                  | no_enrolment            | step up
      wrong code, replacing      | login     | not_enabled       | challenge              | enrol                  | invalid_code            | step up
-     right code, replacing      | login     | not_enabled       | challenge              | enrol                  | new phone               | step up
+     right code, replacing      | login     | not_enabled       | challenge              | enrol                  | settings                | step up
 POST /two-factor/replace/cancel
      no token, or foreign token | login     | csrf              | challenge              | enrol                  | csrf                    | step up
      nothing                    | login     | not_enabled       | challenge              | enrol                  | no_enrolment            | step up

@@ -12,11 +12,13 @@ Module._resolveFilename = (name, ...rest) =>
 globalThis.afterEach = () => {}
 
 const { createTestApp } = require('../support/app.ts')
-const { Client } = require('../support/client.ts')
+const { PASSWORD } = require('../support/app.ts')
+const { keptAgent, QuickClient } = require('../support/quick-client.ts')
 const { Clock } = require('../support/clock.ts')
 const { addMembers } = require('../support/crowd.ts')
 const { openStore } = require('../support/stores.ts')
 
+const agent = keptAgent()
 const usernames = addMembers(Number(process.argv[2]))
 const open = new Map()
 let ways = new Map()
@@ -45,11 +47,10 @@ const steps = {
     const server = await serverOf(url, time)
     ways = new Map()
     await inTurns(usernames, 10, async (username) => {
-      const client = new Client(server)
-      await client.login(username)
-      const { body } = await client.get('/two-factor/challenge')
+      const client = new QuickClient(server.address().port, agent)
+      const { body } = await client.post('/login', { username, password: PASSWORD })
       const header = { 'x-csrf-token': body.csrfToken }
-      ways.set(username, (code) => client.send('POST', '/two-factor/challenge', { code }, header))
+      ways.set(username, (code) => client.post('/two-factor/challenge', { code }, header))
     })
     process.send({ begun: true })
   },

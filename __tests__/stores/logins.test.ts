@@ -84,12 +84,12 @@ for (const { name, needs, start } of places) {
     })
 
     /** All processes bring all accounts to the challenge, at the next step. */
-    async function begin() {
+    async function begin(which = processes) {
       clock.nextStep()
-      const begun = processes.map((each) =>
+      const begun = which.map((each) =>
         each.step('begun', { step: 'begin', url: place.url, time: clock.time }),
       )
-      expect(await Promise.all(begun)).toEqual(processes.map(() => true))
+      expect(await Promise.all(begun)).toEqual(which.map(() => true))
     }
 
     const codes = () => Object.fromEntries(members.map(({ username, phone }) => [username, phone.code()]))
@@ -123,10 +123,10 @@ for (const { name, needs, start } of places) {
 
       processes = others
       for (const each of processes) each.answers.length = 0
-      await begin()
-      await submit(processes)
+      const [survivor] = others as [LoginProcess]
+      await begin([survivor])
+      await submit([survivor])
       expect(successes().size).toBe(ACCOUNTS)
-      expect(Math.max(...successes().values())).toBe(1)
     })
   })
 }

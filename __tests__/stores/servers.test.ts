@@ -28,7 +28,8 @@ for (const { name, needs, start } of places.filter((place) => place.name !== 'SQ
       cut() {
         for (const proxy of proxies) proxy.cut()
       },
-      processes: { module: join(__dirname, 'place-client.cjs'), data: () => place.url },
+      rounds: 12,
+      processes: { count: 2, module: join(__dirname, 'place-client.cjs'), data: () => place.url },
     })
   })
 }

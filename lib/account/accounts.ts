@@ -33,7 +33,7 @@ export interface AccountStatus {
   /** Per method: null while it may be tried; `until` null: suspended, waiting does not help. */
   locks: Record<Method, Lock | null>
   /** Browsers at which the user is not asked again. */
-  devices: TrustedDevice[]
+  devices: Omit<TrustedDevice, 'hash'>[]
 }
 
 /** The epoch of the asking session is over: nothing was evaluated and nothing changed. */
@@ -307,6 +307,6 @@ export function statusOf(record: AccountRecord, now: number, trustAge = 0): Acco
     },
     lastUsedAt: record.lastUsedAt,
     locks: { totp: lockOf(record, 'totp', now), 'backup-code': lockOf(record, 'backup-code', now) },
-    devices: liveDevices(record, trustAge, now),
+    devices: liveDevices(record, trustAge, now).map(({ hash: _hash, ...device }) => device),
   }
 }

@@ -98,8 +98,16 @@ async function tell(listener: Listener<EventName>, event: SecondFactorEvent): Pr
 
 /** What the host does with events is never an error of the request. */
 export function warnOfListener(what: string, error: unknown): void {
-  process.emitWarning(`${what}: ${error instanceof Error ? error.message : 'not with an Error'}`, {
+  process.emitWarning(`${what}: ${messageOf(error)}`, {
     type: 'SecondFactorWarning',
     code: 'SF_LISTENER',
   })
+}
+
+function messageOf(error: unknown): string {
+  try {
+    return error instanceof Error ? `${error.message}` : 'not with an Error'
+  } catch {
+    return 'without words'
+  }
 }

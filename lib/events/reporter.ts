@@ -51,7 +51,12 @@ export class Reporter {
   /** What has happened is on record by now: a host's function that fails must not make it an error. */
   #origin(req: Request): EventOrigin {
     try {
-      return this.originOf(req) ?? {}
+      const origin = this.originOf(req) ?? {}
+      // An answer that is promised is none: nobody waits for it.
+      if (origin instanceof Promise)
+        origin.catch((error) => warnOfListener('Option eventOrigin failed', error))
+      const { requestId, ip } = origin
+      return { requestId, ip }
     } catch (error) {
       warnOfListener('Option eventOrigin failed', error)
       return {}

@@ -1,5 +1,6 @@
 import type { AccountStatus } from '../account/accounts'
 import type { TrustedDevice } from '../account/devices'
+import type { Marker } from '../session/marker'
 import type { Route, SessionState } from './route'
 import { refuseDisabled } from './settings'
 import type { Visit } from './visit'
@@ -21,8 +22,7 @@ export const devicesRoutes: Route[] = [
 async function show(visit: Visit): Promise<void> {
   const { enabled, devices } = visit.status as AccountStatus
   if (!enabled) return refuseDisabled(visit)
-  const own = visit.marker.state === 'verified' ? visit.marker.device : undefined
-  const shown = devices.map((device) => shownDevice(device, own))
+  const shown = devices.map((device) => shownDevice(device, visit.marker))
   if (visit.program) return visit.json({ devices: shown, csrfToken: visit.csrfToken() })
   return visit.page({ name: 'devices', devices: shown })
 }
@@ -43,13 +43,16 @@ async function revoke(visit: Visit, id: string | null): Promise<void> {
 }
 
 /** What a user may see of a device. `current`: this session rests on it. */
-export function shownDevice({ id, label, firstSeenAt, lastSeenAt, expiresAt }: TrustedDevice, own?: string) {
+export function shownDevice(
+  { id, label, firstSeenAt, lastSeenAt, expiresAt }: Omit<TrustedDevice, 'hash'>,
+  marker: Marker,
+) {
   return {
     id,
     label,
     firstSeenAt: new Date(firstSeenAt),
     lastSeenAt: new Date(lastSeenAt),
     expiresAt: new Date(expiresAt),
-    current: id === own,
+    current: marker.state === 'verified' && marker.device === id,
   }
 }

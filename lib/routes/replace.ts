@@ -1,6 +1,7 @@
 import type { AccountStatus } from '../account/accounts'
 import { readTypedCode } from '../account/typed-code'
 import type { Page, PageProblem } from '../pages/page'
+import { save } from '../session/express-sessions'
 import { FRESH_PROOF } from './fresh-proof'
 import type { Route, SessionState } from './route'
 import { answerSetUp, setUpPage } from './set-up'
@@ -55,7 +56,9 @@ async function confirm(visit: Visit): Promise<void> {
     rooms.reporter.tell(req, 'replaced', account.id, { method: 'totp' })
     await visit.enter({ accountId: account.id, epoch: replacement.epoch, method: 'totp', askedAt })
     if (visit.program) return visit.json({ replaced: true })
-    return visit.redirect(visit.url('?replaced'))
+    visit.marker.justReplaced = true
+    await save(req)
+    return visit.redirect(visit.url())
   }
   if (replacement.reason === 'revoked') return visit.sessionIsOver()
   if (replacement.reason === 'not-enrolled') return refuseDisabled(visit)

@@ -20,7 +20,7 @@ async function show(visit: Visit): Promise<void> {
     enabled: status.enabled,
     methods: status.methods,
     backupCodes: backupCodesLeft(status),
-    devices: status.devices.map((device) => shownDevice(device)),
+    devices: status.devices.map((device) => shownDevice(device, visit.marker)),
     required,
     graceUntil,
     csrfToken: visit.csrfToken(),
@@ -29,6 +29,9 @@ async function show(visit: Visit): Promise<void> {
 
 /** The settings, also with what the state did not allow. */
 export async function settingsPage(visit: Visit, problem?: PageProblem): Promise<Page> {
+  const justReplaced = visit.marker.justReplaced === true
+  // Said once; express-session saves it with the end of the request.
+  delete visit.marker.justReplaced
   const status = visit.status ?? (await visit.rooms.views.read(visit.account.id))
   const { required, graceUntil } = await demandOn(visit)
   return {
@@ -39,7 +42,7 @@ export async function settingsPage(visit: Visit, problem?: PageProblem): Promise
     devices: visit.rooms.settings.trustAge > 0 ? status.devices.length : null,
     mayDisable: !required,
     graceUntil,
-    justReplaced: status.enabled && visit.req.query.replaced !== undefined,
+    justReplaced: status.enabled && justReplaced,
     asksFirst: !isFreshLogin(visit),
     ...(problem && { problem }),
   }

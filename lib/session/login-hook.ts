@@ -128,7 +128,7 @@ export class LoginHook {
     }
 
     if ('marker' in verdict) {
-      await this.#goOn(login, verdict.marker)
+      await this.#goOn(login, verdict.marker, view)
       return true
     }
     await this.#hold(login, view, verdict.as)
@@ -206,7 +206,7 @@ export class LoginHook {
   }
 
   /** A whole login. */
-  async #goOn({ req, account, write }: Login, marker: Marker): Promise<void> {
+  async #goOn({ req, account, write }: Login, marker: Marker, { enabled }: AccountView): Promise<void> {
     const { returnTo } = sessionOf(req)
     shapeNextSession(req, (session) => {
       session.secondFactor = marker
@@ -217,7 +217,7 @@ export class LoginHook {
     if (sessionOf(req).secondFactor !== marker) throw unknownPassport()
     const state = knownStateOf(req)
     if (marker.state !== 'verified') return state.become('unenrolled', account)
-    state.becomeVerified(account, marker.method, marker.verifiedAt)
+    state.becomeVerified(account, marker.method, marker.verifiedAt, enabled)
     if (marker.verifiedAt === null) {
       this.reporter.tell(req, 'verified', account.id, { method: marker.method, purpose: 'login' })
     }

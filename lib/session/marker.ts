@@ -19,6 +19,8 @@ interface Common {
   demands?: { methods?: Method[] }
   /** A form was sent and not carried out: the user is told where it is to be sent again. */
   notSent?: boolean
+  /** A new phone was set up: the user is told on the next page. */
+  justReplaced?: boolean
 }
 
 /** Logged in, without a second factor since the account has none. */

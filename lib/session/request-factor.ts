@@ -57,6 +57,8 @@ export class RequestState implements RequestFactor {
   state: FactorState = 'anonymous'
   method: ProvenBy | null = null
   verifiedAt: Date | null = null
+  /** The account has a second factor, as far as this session is concerned with one. */
+  enrolled = true
   graceUntil: Date | null = null
   formNotSent = false
   account: SessionAccount | null = null
@@ -107,8 +109,15 @@ export class RequestState implements RequestFactor {
     this.graceUntil = null
   }
 
-  becomeVerified(account: SessionAccount, method: ProvenBy, verifiedAt: number | null): void {
+  /** @param enrolled false: what a provider has proven, of an account that has no second factor here */
+  becomeVerified(
+    account: SessionAccount,
+    method: ProvenBy,
+    verifiedAt: number | null,
+    enrolled = true,
+  ): void {
     this.become('verified', account)
+    this.enrolled = enrolled
     this.method = method
     this.verifiedAt = verifiedAt === null ? null : new Date(verifiedAt)
   }

@@ -49,7 +49,7 @@ export class Settler {
     const account = this.settings.account(userOf(req))
     const view = this.views.remembered(account.id, marker.epoch, marker.device)
     if (view === null || judgeLogin(marker, account.id, view, false).verdict !== 'keep') return false
-    this.#becomeVerified(req, account, marker)
+    this.#becomeVerified(req, account, marker, view.enabled)
     return true
   }
 
@@ -82,12 +82,14 @@ export class Settler {
       ) {
         const adopted = skippedMarker(account, look.epoch, 0)
         session.secondFactor = adopted
-        this.#becomeVerified(req, account, adopted)
+        this.#becomeVerified(req, account, adopted, look.enabled)
+        this.reporter.tell(req, 'verified', account.id, { method: adopted.method, purpose: 'login' })
         return
       }
       switch (judgement.verdict) {
         case 'keep':
-          if (judgement.marker.state === 'verified') this.#becomeVerified(req, account, judgement.marker)
+          if (judgement.marker.state === 'verified')
+            this.#becomeVerified(req, account, judgement.marker, look.enabled)
           else this.#becomeUnenrolled(state, account, demand)
           return
         case 'adopt':
@@ -180,9 +182,9 @@ export class Settler {
     return this.settings.skip !== null && (await this.settings.skip(user, req)) === true
   }
 
-  #becomeVerified(req: Request, account: SessionAccount, marker: VerifiedMarker): void {
+  #becomeVerified(req: Request, account: SessionAccount, marker: VerifiedMarker, enrolled: boolean): void {
     const state = stateOf(req) as RequestState
-    state.becomeVerified(account, marker.method, marker.verifiedAt)
+    state.becomeVerified(account, marker.method, marker.verifiedAt, enrolled)
     // Told once, on the page to which the user was led back, also where that is one of ours.
     const ledBack = marker.returnTo === undefined || !state.isExempt(req)
     if (marker.notSent && isNavigation(req) && ledBack) {

@@ -46,10 +46,10 @@ export async function turnAway(
       if (program) return answers.problemJson(req, res, { code: 'enrolment_required' }, { enableUrl })
       return answers.redirect(req, res, enableUrl)
     case 'unenrolled':
-      if (program) return answers.problemJson(req, res, { code: 'enrolment_required' }, { enableUrl })
-      await rememberReturn(req, wish)
-      return answers.redirect(req, res, enableUrl)
+      return toEnrol(req, res, answers, state, wish)
     case 'verified': {
+      // By a provider, and this asks for a code, of which there is none.
+      if (!state.enrolled) return toEnrol(req, res, answers, state, wish)
       // But too long ago, or by something else.
       await rememberDemands(req, wish)
       if (program) {
@@ -59,6 +59,18 @@ export async function turnAway(
       return answers.redirect(req, res, challengeUrl)
     }
   }
+}
+
+async function toEnrol(
+  req: Request,
+  res: Response,
+  answers: Answers,
+  { enableUrl }: RequestState,
+  wish: Wish,
+): Promise<void> {
+  if (isProgram(req)) return answers.problemJson(req, res, { code: 'enrolment_required' }, { enableUrl })
+  await rememberReturn(req, wish)
+  answers.redirect(req, res, enableUrl)
 }
 
 /** Where a session goes on once it has what it lacks, and whether a form got lost on the way. */
@@ -75,6 +87,8 @@ async function rememberReturn(req: Request, { otherwise, returnTo }: Wish): Prom
 async function rememberDemands(req: Request, { demands }: Wish): Promise<void> {
   const marker = sessionOf(req).secondFactor
   if (!marker || JSON.stringify(marker.demands) === JSON.stringify(demands)) return
+  // What a page asks for in the background does not lead anybody anywhere.
+  if (!demands && req.headers['sec-fetch-dest'] === 'empty') return
   if (demands) marker.demands = demands
   else delete marker.demands
   await save(req)

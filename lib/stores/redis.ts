@@ -52,7 +52,7 @@ export class RedisStore implements SecondFactorStore {
 
   async compareAndSet(accountId: string, expectedVersion: number, next: StoredRecord): Promise<boolean> {
     const key = this.#keyOf(accountId)
-    const reply = text(await this.#run(WRITE, key, String(expectedVersion), rowOf(next)))
+    const reply = text(await this.#run(WRITE, key, String(expectedVersion), ...partsOf(next)))
     if (reply === 'written') return true
     if (reply === 'other version') return false
     throw new TypeError(reply === 'damaged' ? DAMAGED : 'Redis did not answer whether it has written')
@@ -118,19 +118,21 @@ interface Script {
 }
 
 /**
- * A row that is there already, to the letter, was written by this very call: its answer was lost with the
- * connection, and the client has sent the command again.
+ * A row keeps the marks of the last calls that wrote it. One whose mark is there already has written: its answer was
+ * lost with the connection, and the client has sent the command again, perhaps after others have written, too.
  */
 const WRITE = scriptOf(`
+local expected, head, mark, sealed = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local row = redis.call('GET', KEYS[1])
-if row == ARGV[2] then return 'written' end
-local version = '0'
+local version, marks = '0', ''
 if row then
-  version = string.match(row, '^([1-9]%d*) [01] ')
+  version, marks = string.match(row, '^([1-9]%d*) [01] ([%w_,-]+) ')
   if not version then return 'damaged' end
+  if string.find(marks, mark, 1, true) then return 'written' end
+  marks = ',' .. string.sub(marks, 1, 64)
 end
-if version ~= ARGV[1] then return 'other version' end
-redis.call('SET', KEYS[1], ARGV[2])
+if version ~= expected then return 'other version' end
+redis.call('SET', KEYS[1], head .. ' ' .. mark .. marks .. ' ' .. sealed)
 return 'written'
 `)
 
@@ -138,15 +140,19 @@ function scriptOf(source: string): Script {
   return { source, sha1: createHash('sha1').update(source).digest('hex') }
 }
 
-/** Version, activated, the call that wrote it, sealed. One value, so that it is there as a whole or not at all. */
-const ROW = /^([1-9]\d{0,15}) ([01]) [\w-]{12} ([\x20-\x7e]+)$/
+/**
+ * Version, activated, the calls that wrote it last (six at most, of 12 characters each), sealed. One value, so that it
+ * is there as a whole or not at all.
+ */
+const ROW = /^([1-9]\d{0,15}) ([01]) [\w-]{12}(?:,[\w-]{12}){0,5} ([\x20-\x7e]+)$/
 const DAMAGED = 'A row of the second factors in Redis is damaged'
 
-function rowOf({ version, activated, sealed }: StoredRecord): string {
+function partsOf({ version, activated, sealed }: StoredRecord): [head: string, mark: string, sealed: string] {
+  const head = `${version} ${activated ? 1 : 0}`
   // The call's own mark: two calls that write the same are still two.
-  const row = `${version} ${activated ? 1 : 0} ${randomBytes(9).toString('base64url')} ${sealed}`
-  if (!ROW.test(row)) throw new TypeError('What is to be written is no record')
-  return row
+  const mark = randomBytes(9).toString('base64url')
+  if (!ROW.test(`${head} ${mark} ${sealed}`)) throw new TypeError('What is to be written is no record')
+  return [head, mark, sealed]
 }
 
 /** What comes back is checked, not believed: a damaged row is an error, never "no second factor". */
