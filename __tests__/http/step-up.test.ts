@@ -169,6 +169,15 @@ describe('methods', () => {
     expect((await client.get(CHALLENGE)).body.methods).toEqual(['totp', 'backup-code'])
     expect((await client.challenge(backupCodes[1])).status).toBe(200)
   })
+
+  test('what a page asks for in the background forgets nothing', async () => {
+    const { client, backupCodes, clock } = await proven(0)
+    await client.challenge(backupCodes[0])
+    clock.forward(5 * MINUTES)
+    await client.get('/app-only')
+    await client.get('/pay', { 'Sec-Fetch-Dest': 'empty' })
+    expect((await client.get(CHALLENGE)).body.methods).toEqual(['totp'])
+  })
 })
 
 describe('where a step-up returns', () => {

@@ -411,6 +411,27 @@ describeWith(['redis', 'redisCli'], 'RedisStore', () => {
       expect(await store.get('alice')).toEqual(record(2))
     })
 
+    test('asked again after others have written, the write has succeeded too', async () => {
+      const { client, close } = ioredis()
+      const prefix = ownPrefix()
+      const other = await make(ioredis, { prefix })
+      const call = client.call.bind(client) as (...command: string[]) => Promise<unknown>
+      // The driver sends the command, loses the answer, and sends it once more when somebody else has been there.
+      client.call = (async (...command: string[]) => {
+        const first = await call(...command)
+        if (command[0] !== 'evalsha') return first
+        for (let version = 2; version < 6; version++) {
+          expect(await other.compareAndSet('alice', version, record(version + 1))).toBe(true)
+        }
+        return call(...command)
+      }) as typeof client.call
+      await other.compareAndSet('alice', 0, record(1))
+      const store = new RedisStore(client, { prefix })
+      expect(await store.compareAndSet('alice', 1, record(2))).toBe(true)
+      expect(await store.get('alice')).toEqual(record(6))
+      close()
+    })
+
     test('node-redis rejects', async () => {
       const store = await make(nodeRedis)
       await store.compareAndSet('alice', 0, record(1))
