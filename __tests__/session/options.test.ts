@@ -36,6 +36,7 @@ test('four options are enough, and these are the others', () => {
     path: '/two-factor',
     loginUrl: '/login',
     logoutUrl: '/logout',
+    notify: null,
     challengeUrl: null,
     onVerified: null,
     onCancelled: null,
