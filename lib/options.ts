@@ -125,7 +125,7 @@ export interface SecondFactorOptions<User = Express.User> {
   /** How many backup codes a set has. Default 5. */
   backupCodes?: number
 
-  /** The page's language, where the host knows it; otherwise `Accept-Language` decides. */
+  /** The page's language, where the host knows it; else what the user chose (`req.session.lang`), then `Accept-Language`. */
   language?(req: Request): string | undefined
   /** A folder of `<lang>.json` files, merged over ours. */
   locales?: string

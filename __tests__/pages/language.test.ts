@@ -36,6 +36,18 @@ describe('choosing', () => {
     expect(of(['de'], { locales, language: () => 'it' }).tag).toBe('de')
   })
 
+  test.each([
+    [{ session: { lang: 'de' }, language: 'fr', locale: 'es' }, 'de'],
+    [{ session: {}, language: 'fr', locale: 'es' }, 'fr'],
+    [{ language: 'dev', locale: 'es' }, 'es'],
+    [{ session: { lang: ['de'] }, language: ['fr'], locale: 7 }, 'ja'],
+    [{ session: undefined }, 'ja'],
+  ])('what the user chose goes before the browser: %j -> %s', (chosen, tag) => {
+    const req = { ...chosen, acceptsLanguages: () => ['ja'] } as never
+    expect(createLanguages().of(req).tag).toBe(tag)
+    expect(createLanguages({ language: () => 'ar' }).of(req).tag).toBe('ar')
+  })
+
   test('reads Accept-Language, and says so in the page', async () => {
     const page = await show(samples.disable, { locales }).set('Accept-Language', 'it;q=0.9, ar;q=0.8')
     expect(page.text).toContain('<html lang="ar" dir="rtl">')

@@ -27,7 +27,10 @@ export interface Language {
 export interface LanguagesOptions {
   /** A folder of `<lang>.json` files: each is merged over ours, or adds a language. */
   locales?: string | undefined
-  /** The reader's language, where the host knows it; otherwise `Accept-Language` decides. */
+  /**
+   * The reader's language, where the host knows it; otherwise what the user chose (`req.session.lang`, or as i18next's
+   * and i18n's middleware leave it on the request), then `Accept-Language`.
+   */
   language?: ((req: Request) => string | undefined) | undefined
 }
 
@@ -110,10 +113,27 @@ export function createLanguages(options: LanguagesOptions = {}): Languages {
 
   return {
     of(req) {
-      return wished([options.language?.(req), ...req.acceptsLanguages().slice(0, MOST_WISHES)])
+      return wished([
+        options.language?.(req),
+        ...chosen(req),
+        ...req.acceptsLanguages().slice(0, MOST_WISHES),
+      ])
     },
     named: (tag) => wished([tag]),
   }
+}
+
+/**
+ * What the user chose, where an app usually keeps it: `req.session.lang`, or what its own middleware has found,
+ * `req.language` (i18next-http-middleware) or `req.locale` (i18n).
+ */
+function chosen(req: Request): string[] {
+  const { session, language, locale } = req as {
+    session?: { lang?: unknown }
+    language?: unknown
+    locale?: unknown
+  }
+  return [session?.lang, language, locale].filter((tag) => typeof tag === 'string')
 }
 
 const UNITS: [unit: 'day' | 'hour' | 'minute', milliseconds: number][] = [
