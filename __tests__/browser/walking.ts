@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
 import { PASSWORD } from '../support/app'
-import { focusFrom, misfits, phoneCode, type Site, violations } from '../support/browser'
+import { focusFrom, misfits, phoneCodes, type Site, violations } from '../support/browser'
 
 /** How somebody fills in, presses, ticks, and opens what is folded. */
 export interface Hand {
@@ -61,6 +61,15 @@ export interface Manner {
   context?: BrowserContextOptions
 }
 
+/** Pages that were looked at closely and found good: they come more than once, to the letter. */
+const found = new Set<string>()
+
+/** All of the page but its form token. */
+async function markupOf(page: Page): Promise<string> {
+  const html = await page.content()
+  return html.replace(/(name="_csrf" value=)"[^"]*"/g, '$1')
+}
+
 /** Somebody on the way, and how they use the page. */
 export interface Walk extends Hand {
   page: Page
@@ -90,11 +99,14 @@ export async function begin(
       if (!closely) return
       // Without its style sheet everything is small.
       await page.waitForLoadState()
+      const markup = await markupOf(page)
+      if (found.has(markup)) return
       expect([heading, await violations(page)]).toEqual([heading, []])
       for (const width of [360, 1280]) {
         await page.setViewportSize({ width, height: 800 })
         expect([heading, width, await misfits(page)]).toEqual([heading, width, []])
       }
+      found.add(markup)
     },
   }
   // The page's clock goes on by itself until a test stops it.
@@ -119,7 +131,7 @@ export async function signOut(walk: Walk): Promise<void> {
 
 /** Six digits that no step near now has. */
 export function wrongCode(key: string): string {
-  const near = [-2, -1, 0, 1, 2, 3].map((steps) => phoneCode(key, steps))
+  const near = phoneCodes(key, -2, 6)
   return ['111111', '222222', '333333', '444444', '555555', '666666', '777777'].find(
     (code) => !near.includes(code),
   ) as string

@@ -4,6 +4,9 @@ import { join } from 'node:path'
 import { openDatabase } from '../../example-app/database'
 import { DEMO_PASSWORD, Users } from '../../example-app/users'
 
+// As the app has it.
+jest.unmock('node:crypto')
+
 const dataDir = mkdtempSync(join(tmpdir(), 'users-'))
 const db = openDatabase({ dataDir, databaseUrl: null })
 afterAll(async () => {

@@ -88,10 +88,14 @@ async function listening(server: Server): Promise<AddressInfo> {
 
 /** What a phone would show for the key, now or so many steps later. */
 export function phoneCode(key: string, stepsLater = 0): string {
+  return phoneCodes(key, stepsLater, 1)[0] as string
+}
+
+/** What it would show from then on, in so many steps. */
+export function phoneCodes(key: string, stepsLater: number, steps: number): string[] {
   const at = new Date(Date.now() + stepsLater * 30_000).toISOString().replace('T', ' ').slice(0, 19)
-  return execFileSync('oathtool', ['--totp', '-b', key.replace(/\s/g, ''), '-N', `${at} UTC`], {
-    encoding: 'utf8',
-  }).trim()
+  const args = ['--totp', '-b', key.replace(/\s/g, ''), '-N', `${at} UTC`, '-w', String(steps - 1)]
+  return execFileSync('oathtool', args, { encoding: 'utf8' }).trim().split('\n')
 }
 
 /** What axe-core finds wrong with the page, a line each. */
@@ -100,6 +104,8 @@ export async function violations(page: Page): Promise<string[]> {
   const options: axe.RunOptions = {
     resultTypes: ['violations'],
     rules: { 'target-size': { enabled: true } },
+    // Style sheets are fetched again for a rule that is off, unless told otherwise.
+    preload: { assets: ['media'] },
   }
   const found: axe.Result[] = await page.evaluate(
     `axe.run(document, ${JSON.stringify(options)}).then((results) => results.violations)`,
