@@ -11,6 +11,8 @@ export interface Tables {
   users: UsersTable
   user_languages: UserLanguagesTable
   transfers: TransfersTable
+  /** The plugin's own: only the seeding of users writes to it. */
+  second_factor_accounts: { account_id: string | Buffer; version: number; activated: number; sealed: string }
 }
 
 export type Db = Kysely<Tables>

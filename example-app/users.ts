@@ -100,6 +100,27 @@ export class Users {
     return user ? [{ address: user.email, language: await this.#languageOf(id) }] : []
   }
 
+  /** What somebody who asks support must know, by the names of the form's fields. */
+  async registeredOf(id: number): Promise<{ firstName: string; lastName: string; phone: string } | null> {
+    const user = await this.findById(id)
+    if (!user) return null
+    const { firstName, lastName, phone } = user
+    return { firstName, lastName, phone }
+  }
+
+  /** Names in any case, phone numbers by their digits: people write them in many ways. */
+  async matches(id: number, answers: Record<string, string>): Promise<boolean> {
+    const registered = await this.registeredOf(id)
+    if (!registered) return false
+    const plain = (text = '') => text.normalize('NFKC').toLocaleLowerCase('en').replace(/\s+/g, ' ').trim()
+    const digits = (text = '') => text.normalize('NFKC').replace(/\D/g, '')
+    return (
+      plain(answers.firstName) === plain(registered.firstName) &&
+      plain(answers.lastName) === plain(registered.lastName) &&
+      digits(answers.phone) === digits(registered.phone)
+    )
+  }
+
   async setLanguage(id: number, lang: string): Promise<void> {
     const before = await this.#languageOf(id)
     if (before === lang) return

@@ -47,6 +47,7 @@ describe('confirming an enrolment', () => {
       enabled: true,
       disabledAt: null,
       devices: [],
+      mustEnrol: false,
       epoch,
       methods: ['totp', 'backup-code'],
       since: madeAt,

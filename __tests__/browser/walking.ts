@@ -1,11 +1,21 @@
 import { execFileSync } from 'node:child_process'
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
 import { PASSWORD } from '../support/app'
-import { focusFrom, misfits, phoneCodes, type Site, violations } from '../support/browser'
+import {
+  focusFrom,
+  isBehind,
+  misfits,
+  phoneCodes,
+  type Site,
+  type Target,
+  violations,
+} from '../support/browser'
 
-/** How somebody fills in, presses, ticks, and opens what is folded. */
+/** How somebody fills in, chooses, presses, ticks, and opens what is folded. */
 export interface Hand {
   fill(label: string, text: string): Promise<void>
+  /** The option with this value, in a list that is folded. */
+  choose(label: string, value: string): Promise<void>
   press(role: 'button' | 'link', name: string): Promise<void>
   tick(label: string): Promise<void>
   open(summary: string): Promise<void>
@@ -14,6 +24,9 @@ export interface Hand {
 export function mouse(page: Page): Hand {
   return {
     fill: (label, text) => page.getByLabel(label, { exact: true }).fill(text),
+    async choose(label, value) {
+      await page.getByLabel(label, { exact: true }).selectOption(value)
+    },
     press: (role, name) => page.getByRole(role, { name, exact: true }).first().click(),
     // The words beside the box do, too.
     tick: (label) => page.getByText(label, { exact: true }).click(),
@@ -22,14 +35,17 @@ export function mouse(page: Page): Hand {
 }
 
 export function keyboard(page: Page): Hand {
-  /** Tabs to the element, and at each stop on the way sees where the focus is. */
+  /** Tabs to the element the shorter way round, and at each stop on the way sees where the focus is. */
   async function tabTo(element: Locator): Promise<void> {
     await element.waitFor()
-    for (let stops = 0; stops < 40; stops++) {
-      const { here, unseen } = await focusFrom(element)
+    // Looked up once: in a long list that takes longer than a stop.
+    const target = (await element.elementHandle()) as Target
+    const key = (await isBehind(target)) ? 'Shift+Tab' : 'Tab'
+    for (let stops = 0; stops < 60; stops++) {
+      const { here, unseen } = await focusFrom(target)
       expect(unseen).toBeNull()
       if (here) return
-      await page.keyboard.press('Tab')
+      await page.keyboard.press(key)
     }
     throw new Error(`Tab never comes to ${element}`)
   }
@@ -38,6 +54,17 @@ export function keyboard(page: Page): Hand {
       await tabTo(page.getByLabel(label, { exact: true }))
       await page.keyboard.press('Control+A')
       await page.keyboard.type(text)
+    },
+    async choose(label, value) {
+      const list = page.getByLabel(label, { exact: true })
+      await tabTo(list)
+      await page.keyboard.press('Home')
+      const options = await list.locator('option').count()
+      for (let down = 0; down < options; down++) {
+        if ((await list.inputValue()) === value) return
+        await page.keyboard.press('ArrowDown')
+      }
+      expect(await list.inputValue()).toBe(value)
     },
     async press(role, name) {
       await tabTo(page.getByRole(role, { name, exact: true }).first())

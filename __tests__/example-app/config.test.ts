@@ -30,6 +30,12 @@ test('REVALIDATE_AFTER is in seconds, and 0 is a value', () => {
   expect(readConfig({ DATA_DIR, REVALIDATE_AFTER: '90' }).revalidateAfter).toBe(90_000)
 })
 
+test('RECOVERY_DELAY is in seconds, and 0 is a value', () => {
+  expect(readConfig({ DATA_DIR }).recoveryDelay).toBeNull()
+  expect(readConfig({ DATA_DIR, RECOVERY_DELAY: '0' }).recoveryDelay).toBe(0)
+  expect(readConfig({ DATA_DIR, RECOVERY_DELAY: '60' }).recoveryDelay).toBe(60_000)
+})
+
 test('TRUSTED_DEVICES is a duration, REQUIRE_TWO_FACTOR_FROM a moment; both are off when unset', () => {
   expect(readConfig({ DATA_DIR })).toMatchObject({ trustedDevices: null, requiredFrom: null })
   expect(readConfig({ DATA_DIR, TRUSTED_DEVICES: '30d' }).trustedDevices).toBe('30d')
@@ -56,6 +62,7 @@ test.each([
   [{ PUBLIC_URL: 'bank.example' }, /^PUBLIC_URL is a URL that begins with http:/],
   [{ PORT: 'http' }, /PORT/],
   [{ REVALIDATE_AFTER: '-1' }, /REVALIDATE_AFTER/],
+  [{ RECOVERY_DELAY: '1h' }, /RECOVERY_DELAY/],
   [{ SECOND_FACTOR_STORE: 'file' }, /sql, redis or memory/],
   [{ DATABASE_URL: 'oracle://u:secret@db' }, /^DATABASE_URL is a URL that begins with postgres:[^@]*$/],
   [{ REDIS_URL: 'localhost' }, /redis-cluster/],

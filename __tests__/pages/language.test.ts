@@ -105,7 +105,7 @@ describe('problems', () => {
   test.each(Object.keys(httpStatusOf) as (keyof typeof httpStatusOf)[])(
     '%s has a title and a detail',
     (code) => {
-      expect(problemTitle(language, code)).not.toContain('problems.')
+      expect(problemTitle(language, { code })).not.toContain('problems.')
       expect(problemDetail(language, { code })).not.toContain('problems.')
     },
   )

@@ -149,13 +149,15 @@ export function collisions(page: Page): Promise<string[]> {
     const window = document.defaultView
     const found: string[] = []
     const pieces: { text: string; left: number; right: number; top: number; bottom: number }[] = []
+    // What only screen readers see is a dot.
+    const isDot = (element: typeof body): boolean =>
+      element !== body && (element.clientWidth === 1 || isDot(element.parentElement))
     const walker = document.createTreeWalker(body, window.NodeFilter.SHOW_TEXT)
     for (let node = walker.nextNode(); node; node = walker.nextNode()) {
       const text = node.textContent.trim().slice(0, 60)
       const parent = node.parentElement
       if (!text || parent.matches('script, style, noscript, option') || !parent.checkVisibility()) continue
-      // What only screen readers see is a dot.
-      if (parent.clientWidth === 1 || parent.parentElement.clientWidth === 1) continue
+      if (isDot(parent)) continue
       let box = parent
       while (window.getComputedStyle(box).display.startsWith('inline') && box !== body)
         box = box.parentElement
@@ -181,8 +183,24 @@ export function collisions(page: Page): Promise<string[]> {
   })
 }
 
+/** An element that was looked up. */
+export type Target = NonNullable<Awaited<ReturnType<Locator['elementHandle']>>>
+
+/** Whether Shift+Tab comes to an element sooner than Tab. */
+export function isBehind(element: Target): Promise<boolean> {
+  return element.evaluate((own) => {
+    const { activeElement, body } = own.ownerDocument
+    const stops = 'a[href], button, input:not([type=hidden]), select, summary'
+    const all: (typeof own)[] = [...body.querySelectorAll(stops)].filter((each) => each.checkVisibility())
+    // The page itself is a stop, too, before the first and after the last.
+    const round = all.length + 1
+    const forwards = all.indexOf(own) - all.indexOf(activeElement)
+    return (forwards + round) % round > round / 2
+  })
+}
+
 /** Whether the focus is on this element; if it is nowhere to be seen, what has it. */
-export function focusFrom(element: Locator): Promise<{ here: boolean; unseen: string | null }> {
+export function focusFrom(element: Target): Promise<{ here: boolean; unseen: string | null }> {
   return element.evaluate((own) => {
     const { activeElement, body, defaultView: window } = own.ownerDocument
     const here = activeElement === own

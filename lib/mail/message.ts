@@ -56,7 +56,8 @@ interface View extends Notice {
   t: Language['t']
 }
 
-function textOf({ what, steps, account, when, ip, settingsUrl, issuer, support, t }: View): string {
+function textOf(view: View): string {
+  const { what, steps, action, account, when, ip, settingsUrl, issuer, support, t } = view
   const help = support && `${t('mail.askSupport')} ${support.text}`
   return [
     what,
@@ -66,6 +67,7 @@ function textOf({ what, steps, account, when, ip, settingsUrl, issuer, support, 
       ...(ip ? [`${t('mail.ip')}: ${ip}`] : []),
     ].join('\n'),
     t('mail.wasYou'),
+    ...(action ? [`${action.label}: ${action.url}`] : []),
     [t('mail.notYou'), ...steps.map((step) => `- ${step}`), ...(help ? [`- ${help}`] : [])].join('\n'),
     ...(settingsUrl ? [`${t('mail.settings')}: ${settingsUrl}`] : []),
     `-- \n${t('mail.why', { issuer })}\n`,

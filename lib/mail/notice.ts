@@ -7,6 +7,8 @@ export interface Notice {
   what: string
   /** What to do if it was not the user, in this order. */
   steps: string[]
+  /** What the link does that the mail was sent for, and where it leads. */
+  action?: { label: string; url: string }
 }
 
 /** The events that the user is told of by mail. */
@@ -21,6 +23,11 @@ const TOLD = [
   'device-trusted',
   'sessions-revoked',
   'reset',
+  'recovery-requested',
+  'recovery-approved',
+  'recovery-rejected',
+  'recovery-cancelled',
+  'recovery-completed',
 ] as const satisfies SecondFactorEvent['name'][]
 
 type Told = SecondFactorEvent<(typeof TOLD)[number]>
@@ -28,11 +35,22 @@ type Told = SecondFactorEvent<(typeof TOLD)[number]>
 /** Whether the user is told of an event. Wrong passwords of somebody who is signed in are for the host to tell. */
 export function isTold(event: SecondFactorEvent): event is Told {
   if ((event.name === 'locked' || event.name === 'suspended') && event.method === 'password') return false
+  // The first of two approvals changes nothing yet.
+  if (event.name === 'recovery-approved' && event.effectiveAt === null) return false
   return (TOLD as readonly string[]).includes(event.name)
 }
 
-export function noticeOf(event: Told, language: Language): Notice {
+/** @param cancelUrl the whole URL at which a recovery is cancelled */
+export function noticeOf(event: Told, language: Language, cancelUrl: string | null = null): Notice {
   const { t } = language
+  if (cancelUrl !== null) {
+    return {
+      subject: t(`mail.subject.${event.name}`),
+      what: t(`mail.what.${event.name}`, paramsOf(event, language)),
+      steps: [t('mail.stopRecovery'), t('mail.changePassword')],
+      action: { label: t('mail.stop'), url: cancelUrl },
+    }
+  }
   const off = event.name === 'disabled' || event.name === 'reset'
   return {
     subject: t(`mail.subject.${event.name}`),
@@ -49,6 +67,8 @@ function paramsOf(event: Told, language: Language): Record<string, string | numb
       return { time: language.time(event.until) }
     case 'device-trusted':
       return { device: event.label || language.t('mail.unknownDevice'), date: language.fullDate(event.until) }
+    case 'recovery-approved':
+      return { moment: event.effectiveAt ? language.moment(event.effectiveAt) : '' }
     default:
       return {}
   }

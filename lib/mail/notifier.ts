@@ -1,4 +1,6 @@
-import type { SecondFactorEvent } from '../events/events'
+import type { Request } from 'express'
+import { type SecondFactorEvent, warnOfListener } from '../events/events'
+import type { AlsoTold, MailedOnly } from '../events/reporter'
 import type { Language, Languages } from '../pages/language'
 import type { MailTemplates } from './message'
 import { isTold, noticeOf } from './notice'
@@ -29,14 +31,17 @@ export interface NotifyOptions {
   transport: MailTransport
   /** The sender: `Acme <security@acme.example>`. */
   from: string
-  /** Every address to tell; the former one, too, when it was changed lately. Nobody is told of an account without any. */
+  /**
+   * Every address to tell; the former one, too, when it was changed lately. Nobody is told of an account without any;
+   * where that would have been the mail with a ticket, it is the event `mail-failed`.
+   */
   recipients(accountId: string): Promise<readonly (Recipient | string)[]> | readonly (Recipient | string)[]
-  /** The whole URL of the two-factor page, for a link in the mail. */
+  /** The whole URL of the two-factor page, for a link in the mail. With option `recovery` it ends with option `path`. */
   settingsUrl?: string | undefined
 }
 
 /** Tells users by mail what happens to their account. Nobody waits for it, and no failure of it fails anything. */
-export class Notifier {
+export class Notifier implements AlsoTold {
   constructor(
     private readonly options: NotifyOptions,
     private readonly languages: Languages,
@@ -44,18 +49,42 @@ export class Notifier {
     private readonly failed: (event: SecondFactorEvent, reason: string) => void,
   ) {}
 
-  /** @param asked the language of the request that the event came of */
-  async tell(event: SecondFactorEvent, asked: Language | null): Promise<void> {
+  /**
+   * @param req the request that the event came of, for its language
+   * @param ticket cancels the recovery that the event is about
+   */
+  async tell(event: SecondFactorEvent, req: Request | null, { ticket }: MailedOnly = {}): Promise<void> {
     if (!isTold(event)) return
+    // At once: the host may change what its answer rests on.
+    const asked = req && this.#languageOf(req)
     try {
       const recipients = await this.options.recipients(event.accountId)
-      await Promise.all(recipients.map((recipient) => this.#send(event, asOne(recipient), asked)))
+      // The owner has no other way to hear of it.
+      if (ticket && recipients.length === 0) return this.failed(event, 'no-recipients')
+      const { settingsUrl } = this.options
+      const cancelUrl = ticket && settingsUrl ? cancelUrlOf(settingsUrl, ticket) : null
+      await Promise.all(recipients.map((recipient) => this.#send(event, asOne(recipient), asked, cancelUrl)))
     } catch (error) {
       this.failed(event, reasonOf(error))
     }
   }
 
-  async #send(event: SecondFactorEvent, recipient: Recipient, asked: Language | null): Promise<void> {
+  /** What has happened is on record by now: a host's function that fails must not make it an error. */
+  #languageOf(req: Request): Language | null {
+    try {
+      return this.languages.of(req)
+    } catch (error) {
+      warnOfListener('Option language failed', error)
+      return null
+    }
+  }
+
+  async #send(
+    event: SecondFactorEvent,
+    recipient: Recipient,
+    asked: Language | null,
+    cancelUrl: string | null,
+  ): Promise<void> {
     if (!isTold(event)) return
     try {
       const { transport, from, settingsUrl } = this.options
@@ -63,7 +92,7 @@ export class Notifier {
         ? this.languages.named(recipient.language)
         : (asked ?? this.languages.named('en'))
       const { subject, text, html } = this.templates.render(language, {
-        notice: noticeOf(event, language),
+        notice: noticeOf(event, language, cancelUrl),
         account: recipient.account ?? recipient.address,
         at: event.at,
         ip: event.ip ?? null,
@@ -82,6 +111,15 @@ export class Notifier {
       this.failed(event, reasonOf(error))
     }
   }
+}
+
+/** Below the two-factor page, whatever else stands in its address. */
+function cancelUrlOf(settingsUrl: string, ticket: string): string {
+  const url = new URL(settingsUrl)
+  url.pathname = `${url.pathname.replace(/\/+$/, '')}/recovery/cancel`
+  url.search = new URLSearchParams({ ticket }).toString()
+  url.hash = ''
+  return url.href
 }
 
 /** The transport's code alone: its words may hold addresses. */

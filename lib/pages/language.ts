@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { Request } from 'express'
 import i18next from 'i18next'
-import { ConfigurationError, type ProblemCode } from '../errors'
+import { ConfigurationError } from '../errors'
 import type { PageProblem } from './page'
 
 /** The language of one answer: its words, its direction, and dates and numbers as its reader writes them. */
@@ -20,6 +20,8 @@ export interface Language {
   /** Both, joined as the language does: `3 May 2026 at 14:05 UTC`. */
   moment(date: Date): string
   number(value: number): string
+  /** Of a share from 0 to 1: `87.5%`. */
+  percent(share: number): string
   /** `30 days` */
   duration(milliseconds: number): string
 }
@@ -92,6 +94,11 @@ export function createLanguages(options: LanguagesOptions = {}): Languages {
       time: (date) => format(date, clock),
       moment: (date) => format(date, { day: 'numeric', month: 'long', year: 'numeric', ...clock }),
       number: (value) => new Intl.NumberFormat(formats).format(value),
+      percent: (share) => {
+        // Neither all nor none where one is missing.
+        const shown = share > 0.999 && share < 1 ? 0.999 : share < 0.001 && share > 0 ? 0.001 : share
+        return new Intl.NumberFormat(formats, { style: 'percent', maximumFractionDigits: 1 }).format(shown)
+      },
       duration: (milliseconds) => {
         const [unit, size] =
           UNITS.find(([, one]) => milliseconds >= one) ?? (UNITS.at(-1) as (typeof UNITS)[0])
@@ -136,15 +143,17 @@ function chosen(req: Request): string[] {
   return [session?.lang, language, locale].filter((tag) => typeof tag === 'string')
 }
 
-const UNITS: [unit: 'day' | 'hour' | 'minute', milliseconds: number][] = [
+const UNITS: [unit: 'day' | 'hour' | 'minute' | 'second', milliseconds: number][] = [
   ['day', 86_400_000],
   ['hour', 3_600_000],
   ['minute', 60_000],
+  ['second', 1000],
 ]
 
 /** What a refusal is called, in a line: the `title` of `application/problem+json` and a page's heading. */
-export function problemTitle(language: Language, code: ProblemCode): string {
-  return language.t(`problems.${code}.title`)
+export function problemTitle(language: Language, { code, about }: PageProblem): string {
+  const noCode = about === 'reason' || about === 'request' || about === 'answers' || about === 'ticket'
+  return language.t(`problems.${code}.${noCode ? 'titleRequest' : 'title'}`)
 }
 
 /** What a refusal means and what to do next: the `detail` to programs, the message beside the field to people. */
@@ -162,6 +171,13 @@ export function problemDetail(language: Language, problem: PageProblem): string 
   }
   if (problem.code === 'step_up_required' && problem.about)
     return t(`problems.step_up_required.${problem.about}`)
+  if (problem.code === 'recovery_limit' && problem.retryAt) {
+    return t('problems.recovery_limit.until', { moment: language.moment(problem.retryAt) })
+  }
+  if (problem.about === 'answers' || problem.about === 'ticket')
+    return t(`problems.malformed.${problem.about}`)
+  if (problem.about === 'reason' || problem.about === 'request' || problem.about === 'user')
+    return t(`problems.${problem.code}.${problem.about}`)
   if (problem.about === 'password') return t(`problems.${problem.code}.password`)
   if (problem.about === 'uncertain') return t('problems.unavailable.uncertain')
   if (problem.about === 'login') return t('problems.password_required.login')

@@ -6,7 +6,13 @@ import type { Page, PageProblem } from './page'
 import { link, type Support, supportLink } from './support'
 import { bare, createTemplates, type Template } from './templates'
 
-const fieldPages: ReadonlySet<Page['name']> = new Set(['enable', 'challenge', 'disable'])
+const fieldPages: ReadonlySet<Page['name']> = new Set([
+  'enable',
+  'challenge',
+  'disable',
+  'admin/reset',
+  'admin/recovery-request',
+])
 
 /** The hidden field that every form carries against forgery. */
 export interface FormToken {
@@ -95,7 +101,11 @@ export function createRenderer(options: RendererOptions): Renderer {
         problem && page.name !== 'problem' ? language.t('common.errorTitle', { title: heading }) : heading,
       head: template('partials/head', {
         ...view,
-        stylesheets: [`${base}/assets${assets.path('second-factor.css')}`, ...stylesheets],
+        stylesheets: [
+          `${base}/assets${assets.path('second-factor.css')}`,
+          ...(page.name.startsWith('admin/') ? [`${base}/assets${assets.path('admin.css')}`] : []),
+          ...stylesheets,
+        ],
         script: `${base}/assets${assets.path('second-factor.js')}`,
       }),
       body: template('partials/card', { ...view, content: template(page.name, view) }),
@@ -130,11 +140,12 @@ function hostView(name: string, parts: LayoutParts, req: Request, res: Response)
 }
 
 function headingOf(language: Language, page: Page): string {
-  if (page.name === 'problem') return problemTitle(language, page.problem.code)
+  if (page.name === 'problem') return problemTitle(language, page.problem)
   if (page.name === 'challenge') return language.t(`challenge.title.${page.method}`)
   const replaces = (page.name === 'enable' || page.name === 'enable-start') && page.purpose === 'replace'
   if (replaces) return language.t(`${page.name}.replaceTitle`)
-  return language.t(`${page.name}.title`)
+  const [folder, name] = page.name.split('/')
+  return name ? language.t(`admin.${name}.title`) : language.t(`${folder}.title`)
 }
 
 /** A problem in words. One that concerns the page's field stands beside it, any other above the page's action. */
@@ -142,7 +153,7 @@ function worded(language: Language, page: Page, problem: PageProblem) {
   const beside = ['malformed', 'invalid_code', 'password_required', 'step_up_required']
   return bare({
     ...problem,
-    title: problemTitle(language, problem.code),
+    title: problemTitle(language, problem),
     detail: problemDetail(language, problem),
     onField: beside.includes(problem.code) && hasField(page),
   })

@@ -37,7 +37,7 @@ export function createTemplates(views: string | undefined): Template {
     return compile(name)(bare({ ...data, include }))
   }
 
-  for (const folder of ['', 'partials/', 'mails/']) {
+  for (const folder of ['', 'partials/', 'mails/', 'admin/']) {
     for (const file of readdirSync(join(ours, folder))) {
       if (file.endsWith('.ejs')) compile(folder + file.slice(0, -'.ejs'.length))
     }

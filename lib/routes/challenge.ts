@@ -8,6 +8,7 @@ import { demandedMethods } from '../session/demanded-methods'
 import { rememberDevice } from '../session/device-cookie'
 import { save } from '../session/express-sessions'
 import { isHeld, PENDING_LIFE } from '../session/marker'
+import { completeIfDue } from './complete-if-due'
 import type { Route, SessionState } from './route'
 import { settingsPage } from './settings'
 import { problemOf, type Visit } from './visit'
@@ -30,6 +31,7 @@ export const challengeRoutes: Route[] = [
 async function show(visit: Visit): Promise<void> {
   const status = visit.status as AccountStatus
   if (!status.enabled) return refuse(visit, { code: 'not_enabled' })
+  if (await completeIfDue(visit)) return
   if (!visit.program) return visit.page(await challengePage(visit, askedMethod(visit)))
   const lock = status.locks[askedMethod(visit)]
   visit.json({
@@ -124,6 +126,7 @@ async function challengePage(visit: Visit, method: Method, problem?: PageProblem
     method,
     otherMethod: may && !status.locks[other] ? other : null,
     trusts: wantsTrust(visit.field('trustDevice')),
+    recovery: visit.state.state === 'pending' && visit.rooms.recovery !== null,
     maskedName: maskName(visit.account.name),
     expiresAt: expiresAt(visit),
     lock: lock && { until: endOf(lock) },

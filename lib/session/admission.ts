@@ -1,6 +1,6 @@
 import type { Request } from 'express'
 import { ConfigurationError } from '../errors'
-import type { Settings } from '../options'
+import type { Settings } from '../settings'
 import type { AccountViews } from './account-views'
 import { regenerateKeeping, save, sessionOf } from './express-sessions'
 import { isHeld, type Marker, newCsrfSecret } from './marker'

@@ -1,6 +1,6 @@
 import type { Request } from 'express'
 import type { Accounts } from '../account/accounts'
-import type { Settings } from '../options'
+import type { Settings } from '../settings'
 import { type Demand, demandOf, isHeldBy, type Policy } from './demand'
 
 /** What a policy would mean for one user. */
