@@ -3,6 +3,7 @@ import type { Keyring } from '../crypto/keyring'
 import { ConfigurationError, UnavailableError } from '../errors'
 import type { SecondFactorStore, StoredRecord } from '../stores/store'
 import { type AccountRecord, EMPTY_RECORD, isEnrolled, parse, type Ruling, serialize } from './record'
+import { soundClock } from './sound-clock'
 import { TimeLimit } from './time-limit'
 
 /** Lost races in a row after which something else must be wrong. */
@@ -35,7 +36,7 @@ export class AccountRecords {
   constructor(store: SecondFactorStore, keyring: Keyring, now: () => number, patience = 5000) {
     this.#store = store
     this.#keyring = keyring
-    this.#now = now
+    this.#now = soundClock(now)
     this.#patience = patience
   }
 
