@@ -14,6 +14,7 @@ import {
 import { type Lock, lockOf, withFailure, withoutFailures } from './lockout'
 import { type AccountRecord, isEnrolled, type Method, type Ruling, revokeSessions } from './record'
 import type { AccountRecords } from './records'
+import { soundClock } from './sound-clock'
 import type { TypedCode } from './typed-code'
 import { type HashedCode, hashFor, type Verdict, verify } from './verification'
 
@@ -82,7 +83,7 @@ export class Accounts {
   /** @param trustAge how long a device is trusted, milliseconds; 0: none is */
   constructor(records: AccountRecords, now: () => number, backupCodeCount: number, trustAge = 0) {
     this.#records = records
-    this.#now = now
+    this.#now = soundClock(now)
     this.#backupCodeCount = backupCodeCount
     this.#trustAge = trustAge
   }

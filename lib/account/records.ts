@@ -4,6 +4,7 @@ import { ConfigurationError, UnavailableError } from '../errors'
 import { rowsOf } from '../stores/rows'
 import type { SecondFactorStore, StoredRecord } from '../stores/store'
 import { type AccountRecord, EMPTY_RECORD, isEnrolled, parse, type Ruling, serialize } from './record'
+import { soundClock } from './sound-clock'
 import { TimeLimit } from './time-limit'
 
 /** Lost races in a row after which something else must be wrong. */
@@ -59,7 +60,7 @@ export class Records<R> {
     this.#form = form
     this.#store = store
     this.#keyring = keyring
-    this.#now = now
+    this.#now = soundClock(now)
     this.#patience = patience
   }
 
