@@ -24,6 +24,7 @@ export { type DirectorySync, DirectorySyncError, type SyncOptions, type SyncProg
 export type { Duration } from './duration'
 export { ConfigurationError, type ProblemCode, UnavailableError } from './errors'
 export type {
+  AuditLog,
   EventDetails,
   EventName,
   EventOrigin,
@@ -34,12 +35,12 @@ export type {
   SecondFactorEvents,
 } from './events/events'
 export type { MailTransport, NotifyOptions, Recipient } from './mail/notifier'
-export type { AccountName, AuditLog, HostCsrf, SecondFactorOptions } from './options'
+export type { AccountName, HostCsrf, Policy, SecondFactorOptions } from './options'
 export type { Layout, LayoutParts } from './pages/renderer'
 export type { Support } from './pages/support'
 export type { RecoveryOptions } from './recovery/options'
 export { createSecondFactor, type SecondFactor } from './second-factor'
-export type { Demand, Policy } from './session/demand'
+export type { Demand } from './session/demand'
 export type { PolicyPreview } from './session/policy-preview'
 export type { FactorState, RequestFactor } from './session/request-factor'
 export type { RequirementOptions } from './session/require-second-factor'

@@ -1,12 +1,11 @@
 import type { Request, Response } from 'express'
 import type { Duration } from './duration'
 import type { UnavailableError } from './errors'
-import type { EventOrigin, SecondFactorEvent } from './events/events'
+import type { AuditLog, EventOrigin } from './events/events'
 import type { NotifyOptions } from './mail/notifier'
 import type { Layout } from './pages/renderer'
 import type { Support } from './pages/support'
 import type { RecoveryOptions } from './recovery/options'
-import type { Policy } from './session/demand'
 import type { SecondFactorStore } from './stores/store'
 
 /** An account as the plugin knows it. */
@@ -35,6 +34,9 @@ export interface PassportLike {
   // biome-ignore lint/suspicious/noExplicitAny: Passport's own overloads are typed so
   deserializeUser: (...args: any[]) => void
 }
+
+/** What the host's policy says of a user. */
+export type Policy = 'optional' | 'required' | { required: true; graceUntil: Date | number }
 
 export interface SecondFactorOptions<User = Express.User> {
   /** The name of the app or company, shown in the authenticator app. */
@@ -153,9 +155,4 @@ export interface SecondFactorOptions<User = Express.User> {
   passport?: PassportLike
   /** The time, milliseconds since 1970. For tests. */
   now?(): number
-}
-
-/** Keeps events. What it rejects is a warning of the process. */
-export interface AuditLog {
-  write(event: SecondFactorEvent): unknown
 }

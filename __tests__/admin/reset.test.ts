@@ -160,6 +160,49 @@ test('where the directory knows no single users, the store decides', async () =>
   expect((await reset(client, { code: phone.code(), reason: 'x' }, 'u-bob')).status).toBe(200)
 })
 
+test.each<[string, () => void]>([
+  ['answers nothing', () => {}],
+  [
+    'throws',
+    () => {
+      throw new Error('away')
+    },
+  ],
+])('a directory whose note %s is told once, and has no part in the answer', async (what, note) => {
+  const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {})
+  const noted: unknown[] = []
+  const directory = {
+    list: async () => ({ users: [{ id: 'u-bob', name: 'Bob', email: '', activated: true }], next: null }),
+    note: (...told: unknown[]) => {
+      noted.push(told)
+      note()
+    },
+  }
+  const { admin, phone } = await open({ admin: { directory } })
+  const client = await admin()
+  const answer = await reset(client, { code: phone.code(), reason: 'x' })
+  expect([answer.status, answer.body]).toEqual([200, { id: 'u-bob', status: 'not-activated' }])
+  expect(noted).toEqual([['u-bob', false]])
+  expect(warned).toHaveBeenCalledTimes(what === 'throws' ? 1 : 0)
+  // The list, which puts right what the directory keeps, is there in spite of it.
+  const { status, body } = await client.get(`${ADMIN}/users`)
+  expect([status, body.users[0].status]).toEqual([200, 'not-activated'])
+  expect(noted).toHaveLength(2)
+  warned.mockRestore()
+})
+
+test('routers of one directory tell it once', async () => {
+  const noted: unknown[] = []
+  const directory = {
+    list: async () => ({ users: [], next: null }),
+    note: (...told: unknown[]) => void noted.push(told),
+  }
+  const { secondFactor } = await open({ admin: { directory } })
+  for (let i = 0; i < 3; i++) secondFactor.adminRouter({ authorize: () => true, directory })
+  await secondFactor.reset('u-bob')
+  expect(noted).toEqual([['u-bob', false]])
+})
+
 test('nothing to reset is said before the code is spent', async () => {
   const { admin, phone, secondFactor } = await open()
   await secondFactor.reset('u-bob')

@@ -3,6 +3,9 @@ import { createTestApp, type TestApp, users } from '../support/app'
 import { Client, type Enrolled, enrol } from '../support/client'
 import { Mailbox } from '../support/mailbox'
 
+// Mails come in their own time; on a busy machine that is more than jest's five seconds.
+jest.setTimeout(60_000)
+
 let box: Mailbox
 beforeEach(async () => {
   box = await Mailbox.open()

@@ -106,7 +106,9 @@ describe('problems', () => {
     '%s has a title and a detail',
     (code) => {
       expect(problemTitle(language, { code })).not.toContain('problems.')
-      expect(problemDetail(language, { code })).not.toContain('problems.')
+      // These two are never told without their moment.
+      const moment = { lockedUntil: new Date(0), retryAt: new Date(0) }
+      expect(problemDetail(language, { code, ...moment })).not.toContain('problems.')
     },
   )
 

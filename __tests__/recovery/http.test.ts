@@ -1,4 +1,8 @@
 import { MemoryStore } from 'express-second-factor'
+import { Accounts } from '../../lib/account/accounts'
+import { AccountRecords } from '../../lib/account/records'
+import { Keyring } from '../../lib/crypto/keyring'
+import { Recoveries, RecoveryRecords } from '../../lib/recovery/recoveries'
 import { KEY } from '../support/app'
 import { Authenticator } from '../support/authenticator'
 import { Client, enrol } from '../support/client'
@@ -16,6 +20,7 @@ import {
   list,
   pending,
   right,
+  settled,
   signedIn,
   ticketOf,
   until,
@@ -343,7 +348,7 @@ test('a host that skips logins cannot skip what a recovery demands', async () =>
   const id = sessionIdOf(unseen)
   await change(sessionStore, id, (data) => {
     delete data.secondFactor
-    data.passport = { user: 'alice' }
+    data.passport = { user: 'u-alice' }
   })
   const session = await read(sessionStore, id)
   expect((await world.secondFactor.verifySession(session)).state).toBe('must-enrol')
@@ -510,6 +515,15 @@ describe('administrators', () => {
     const [{ id }] = await list(admin)
     const url = `/admin/two-factor/recovery/${id}`
     expect((await admin.get('/admin/two-factor/recovery')).text).toContain(`href="${url}"`)
+    const form = (await admin.get(url)).text
+    expect(form).toContain('An approval takes effect')
+    // The button that Enter would press cannot be pressed; the others each say where they lead.
+    const buttons = [...form.slice(form.indexOf(`action="${url}/`)).matchAll(/<button[^>]*>/g)].map(String)
+    expect(buttons[0]).toBe('<button disabled hidden>')
+    expect(buttons.slice(1, 3).map((button) => /formaction="([^"]+)"/.exec(button)?.[1])).toEqual([
+      `${url}/approve`,
+      `${url}/reject`,
+    ])
     world.clock.nextStep()
     const { phone } = factorOf(world, 'ada')
     const refused = await admin.post(`${url}/approve`, { code: phone.wrongCode(), reason: 'Met her' }, url)
@@ -519,12 +533,47 @@ describe('administrators', () => {
     expect((await admin.get('/admin/two-factor/recovery')).text).toContain('is approved')
     // Approved already: what is left is to take it back.
     const page = await admin.get(url)
+    expect(page.text).not.toContain('An approval takes effect')
     expect(page.text).not.toContain(`${url}/approve"`)
     world.clock.nextStep()
     const back = await admin.post(`${url}/reject`, { code: phone.code(), reason: 'It was not her' }, url)
     expect(back.status).toBe(303)
     world.clock.forward(2 * DAY)
     expect((await loginOf(world)).code).toBe('second_factor_required')
+  })
+
+  test('look at fifty requests a page, and their host is asked for a few at a time', async () => {
+    let asked = 0
+    let most = 0
+    const registered = async () => {
+      most = Math.max(most, ++asked)
+      await settled()
+      asked--
+      return null
+    }
+    const world = await createWorld({ registered })
+    const keyring = new Keyring([KEY])
+    const accounts = new Accounts(
+      new AccountRecords(world.store, keyring, world.clock.now),
+      world.clock.now,
+      5,
+    )
+    const records = new RecoveryRecords(world.requests, keyring, world.clock.now)
+    const recoveries = new Recoveries(records, accounts, { approvals: 1, delay: 1000 }, world.clock.now)
+    const ids = Array.from({ length: 51 }, (_, i) => `m-${(i * 7) % 51}`)
+    for (const id of ids) await recoveries.ask(id, right, { enabled: true, since: 1, lastUsedAt: 1 })
+    const admin = await signedIn(world, 'ada')
+    const url = '/admin/two-factor/recovery'
+    const first = (await admin.get(url)).body
+    expect([first.requests.length, most]).toEqual([50, 5])
+    const onward = `${url}?${new URLSearchParams({ after: first.next })}`
+    const last = (await admin.get(onward)).body
+    expect([last.requests.length, last.next]).toEqual([1, null])
+    const seen = [...first.requests, ...last.requests].map(({ user }) => user.id)
+    expect(seen.sort()).toEqual([...ids].sort())
+    expect((await admin.get(`${url}?after=nonsense`)).body.code).toBe('malformed')
+    expect((await admin.as('person').get(url)).text).toContain(`href="${onward}"`)
+    expect((await admin.as('person').get(onward)).text).toContain(`href="${url}">First page`)
   })
 
   test('reject: over, with nothing left of what was typed', async () => {

@@ -1,7 +1,7 @@
 import type { NotifyOptions } from 'express-second-factor'
 import { Client } from '../support/client'
 import { Mailbox } from '../support/mailbox'
-import { ask, createWorld, DAY, decide, pending, type World, wrong } from './world'
+import { ask, createWorld, DAY, decide, pending, right, type World, wrong } from './world'
 
 jest.setTimeout(60_000)
 

@@ -283,13 +283,16 @@ describe('what is of no use any more', () => {
     // Between the listing and the erasing: another process, in which the same user asks again.
     const other = open(place)
     const status = await other.accounts.status('a')
-    const slow = Object.assign(Object.create(requests), {
-      list: async (...how: [string | null, number]) => {
+    const slow: SecondFactorStore = {
+      get: (id) => requests.get(id),
+      compareAndSet: (...write) => requests.compareAndSet(...write),
+      delete: (id) => requests.delete(id),
+      list: async (...how) => {
         const rows = await requests.list(...how)
         await other.recoveries.ask('a', answers, status)
         return rows
       },
-    })
+    }
     await all(open({ ...place, requests: slow }))
     expect((await all(opened)).map(({ accountId, state }) => [accountId, state])).toEqual([
       ['a', 'requested'],
@@ -310,7 +313,6 @@ describe('what is of no use any more', () => {
     }))
     expect((await opened.recoveries.view('seen', await opened.accounts.status('seen'))).state).toBe('expired')
     expect(await typed('seen')).toEqual({})
-    expect(await typed('expired')).toEqual(answers)
     const listed = await all(opened)
     expect(listed.map(({ accountId, state, request }) => [accountId, state, request.answers])).toEqual([
       ['expired', 'expired', {}],

@@ -8,6 +8,8 @@ export interface AdminRooms extends Rooms {
   authorize(req: Request): unknown
   directory: UserDirectory
   totals: Totals
+  /** Once the directory has been told all that happened to the account so far. Never rejects. */
+  settled(accountId: string): Promise<void>
   /** How long ago the administrator's code may have been accepted, milliseconds. */
   maxAge: number
   /** Users a page. */

@@ -11,14 +11,24 @@ const ACTIVATED: Partial<Record<EventName, boolean>> = {
   'recovery-completed': false,
 }
 
-/** Keeps a directory up to date with what happens in this process, and has its users counted anew. */
-export function follow(events: SecondFactorEvents, directory: UserDirectory, totals: Totals): void {
+/** A directory that is kept up to date. */
+export interface Followed {
+  totals: Totals
+  /** Once the directory has taken (or refused) all that happened to the account so far. Never rejects. */
+  settled(accountId: string): Promise<void>
+}
+
+/**
+ * Keeps a directory up to date with what happens in this process, and has its users counted anew. It does so as long as
+ * the events are told: there is no end to it, so that each directory is followed once.
+ */
+export function follow(events: SecondFactorEvents, directory: UserDirectory, totals: Totals): Followed {
   const lines = new Map<string, Promise<void>>()
   events.on('*', ({ name, accountId }) => {
     const activated = ACTIVATED[name]
     if (activated === undefined) return
-    totals.forget()
-    if (!directory.note) return
+    // What it keeps is what it counts: it is changed first.
+    if (!directory.note) return totals.forget()
     // Of one account one after the other, so that the last word is the last event's.
     const turn = (lines.get(accountId) ?? Promise.resolve()).then(async () => {
       try {
@@ -31,4 +41,5 @@ export function follow(events: SecondFactorEvents, directory: UserDirectory, tot
     })
     lines.set(accountId, turn)
   })
+  return { totals, settled: (accountId) => lines.get(accountId) ?? Promise.resolve() }
 }

@@ -5,7 +5,7 @@ import { type Duration, milliseconds } from '../duration'
 import type { SecondFactorEvents } from '../events/events'
 import type { Rooms } from '../routes/rooms'
 import type { AdminRooms } from './admin-rooms'
-import { follow } from './follow'
+import { type Followed, follow } from './follow'
 import { Totals } from './totals'
 
 export interface AdminOptions {
@@ -24,6 +24,9 @@ export interface AdminOptions {
 
 const NAMES: NamesOf<AdminOptions> = { authorize: true, directory: true, maxAge: true, limit: true }
 const MOST_USERS = 200
+
+/** Nobody stops listening: routers of one directory, however many are made, have one listener and one count. */
+const FOLLOWED = new WeakMap<SecondFactorEvents, WeakMap<UserDirectory, Followed>>()
 
 /** @throws ConfigurationError naming the option, what is wrong with it and what to write instead */
 export function readAdminOptions(rooms: Rooms, given: AdminOptions, events: SecondFactorEvents): AdminRooms {
@@ -55,14 +58,24 @@ export function readAdminOptions(rooms: Rooms, given: AdminOptions, events: Seco
     'SF_ADMIN_LIMIT',
     `Option limit of adminRouter is how many users are on a page: 1 to ${MOST_USERS}`,
   )
-  const totals = new Totals(directory, rooms.accounts, rooms.settings.now)
-  follow(events, directory, totals)
+  const { totals, settled } = followedOnce(events, directory, () =>
+    follow(events, directory, new Totals(directory, rooms.accounts, rooms.settings.now)),
+  )
   return {
     ...rooms,
     authorize: (req) => given.authorize(req),
     directory,
     totals,
+    settled,
     maxAge,
     limit,
   }
+}
+
+function followedOnce(events: SecondFactorEvents, directory: UserDirectory, begin: () => Followed): Followed {
+  const known = FOLLOWED.get(events) ?? new WeakMap<UserDirectory, Followed>()
+  FOLLOWED.set(events, known)
+  const followed = known.get(directory) ?? begin()
+  known.set(directory, followed)
+  return followed
 }

@@ -2,6 +2,7 @@ import type { DirectoryUser } from '../directory/directory'
 import type { Page, PageProblem } from '../pages/page'
 import type { AdminRoute } from './admin-route'
 import type { AdminVisit } from './admin-visit'
+import { inTime } from './in-time'
 import { findUser, shownUser, userJson } from './user'
 
 export const resetRoutes: AdminRoute[] = [
@@ -41,10 +42,9 @@ async function submit(visit: AdminVisit): Promise<void> {
 
   const wasEnabled = await rooms.accounts.reset(id)
   rooms.views.forget(id)
-  rooms.totals.forget()
   rooms.reporter.tell(req, 'reset', id, { wasEnabled, by: visit.account.id, reason })
-  // So that the list shows it at once; where this fails, the next list mends it.
-  await rooms.directory.note?.(id, false).catch(() => {})
+  // So that the list shows it at once; a directory that takes longer is put right when it is shown.
+  await inTime(rooms.settled(id))
   if (visit.program) return visit.json({ id, status: 'not-activated' })
   return visit.goWithNotice('/users', { what: 'reset', about: found.name })
 }

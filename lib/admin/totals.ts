@@ -1,20 +1,37 @@
 import type { Accounts } from '../account/accounts'
 import type { DirectoryTotals, UserDirectory } from '../directory/directory'
+import { inTime, PATIENCE } from './in-time'
 import { Lookup } from './lookup'
 
-/** How old they may be, milliseconds: counting a million users takes longer than showing fifty. */
+/** How old they may be, milliseconds, where nobody's status has changed that we know of. */
 const LIFE = 60_000
-/** Where counting takes long it is done less often: so many times as long as it took. */
+/** From the beginning of one count to that of the next, milliseconds, however much changes meanwhile. */
+const FLOOR = 1000
+/** Where counting takes long both are longer: so many times as long as it took. */
 const REST = 10
-/** How long a page waits for them, milliseconds. */
-const PATIENCE = 1500
 
-/** How many users there are, remembered for a minute; counted once at a time, however many ask. */
+interface Count {
+  totals: DirectoryTotals | null
+  /** By the clock of the app, milliseconds. */
+  since: number
+  until: number
+  /** The changes that it has seen. */
+  changes: number
+}
+
+/**
+ * How many users there are. Counted when a page asks and the last count is a minute old or somebody's status has
+ * changed since; one count at a time, at most one waiting, and not more than one begins a second. A count that takes
+ * more than a tenth of that is repeated so much less often that counting takes a tenth of the time at most.
+ */
 export class Totals {
-  #known: { totals: DirectoryTotals | null; until: number; since: number } | null = null
-  #counting: { promise: Promise<DirectoryTotals | null>; of: number } | null = null
-  /** Raised whenever somebody's status changes: what was counted before is not remembered. */
+  #known: Count | null = null
+  #running: { promise: Promise<Count>; changes: number } | null = null
+  /** The count that begins when the one before has ended and had its rest: whoever asks meanwhile waits for it. */
+  #waiting: Promise<Count | null> | null = null
   #changes = 0
+  /** When the next count may begin, by `performance.now()`: a clock that is set back must not put it off. */
+  #notBefore = Number.NEGATIVE_INFINITY
 
   constructor(
     private readonly directory: UserDirectory,
@@ -22,50 +39,56 @@ export class Totals {
     private readonly now: () => number,
   ) {}
 
-  /** Null: this directory does not count, or has not done so in time; the next page may have them. */
+  /**
+   * Null: this directory does not count, or has not done so in time; the next page may have them. Those of before a
+   * change are answered where the new ones take long.
+   */
   async read(): Promise<DirectoryTotals | null> {
     if (!this.directory.totals) return null
-    const now = this.now()
-    // A clock that was set back must not keep them alive.
-    if (this.#known && now >= this.#known.since && now < this.#known.until) return this.#known.totals
-    if (this.#counting?.of !== this.#changes) this.#begin()
-    return inTime(this.#counting?.promise as Promise<DirectoryTotals | null>)
+    const known = this.#remembered()
+    if (known?.changes === this.#changes) return known.totals
+    if (this.#running?.changes !== this.#changes) this.#waiting ??= this.#countNext()
+    const count = await inTime((this.#waiting ?? this.#running?.promise) as Promise<Count | null>)
+    return (count ?? this.#remembered())?.totals ?? null
   }
 
-  /** Somebody's status has changed: they are counted anew. */
+  /** Somebody's status has changed: they are counted anew when they are asked for next. */
   forget(): void {
-    this.#known = null
     this.#changes += 1
   }
 
-  #begin(): void {
-    const before = this.#counting?.promise.catch(() => null) ?? Promise.resolve()
-    const counting = { promise: before.then(() => this.#count()), of: this.#changes }
-    this.#counting = counting
-    const leave = () => {
-      if (this.#counting === counting) this.#counting = null
+  #remembered(): Count | null {
+    const [known, now] = [this.#known, this.now()]
+    // A clock that was set back must not keep them alive.
+    return known && now >= known.since && now < known.until ? known : null
+  }
+
+  /** Null: the last count took so long that the next one is not due within a page's patience. */
+  async #countNext(): Promise<Count | null> {
+    await this.#running?.promise.catch(() => {})
+    const rest = this.#notBefore - performance.now()
+    if (rest > 0 && rest <= PATIENCE) await new Promise((resolve) => setTimeout(resolve, rest))
+    this.#waiting = null
+    if (rest > PATIENCE) return null
+    const running = { promise: this.#count(), changes: this.#changes }
+    this.#running = running
+    try {
+      return await running.promise
+    } finally {
+      if (this.#running === running) this.#running = null
     }
-    counting.promise.then(leave, leave)
   }
 
-  async #count(): Promise<DirectoryTotals | null> {
+  async #count(): Promise<Count> {
     const [since, begun, changes] = [this.now(), performance.now(), this.#changes]
-    const answer = await this.directory.totals?.(new Lookup(this.accounts))
-    const totals = answer ? { activated: answer.activated, notActivated: answer.notActivated } : null
-    const until = since + Math.max(LIFE, REST * (performance.now() - begun))
-    if (changes === this.#changes) this.#known = { totals, since, until }
-    return totals
-  }
-}
-
-async function inTime<T>(work: Promise<T>): Promise<T | null> {
-  let timer: NodeJS.Timeout | undefined
-  const end = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), PATIENCE)
-  })
-  try {
-    return await Promise.race([work, end])
-  } finally {
-    clearTimeout(timer)
+    try {
+      const answer = await this.directory.totals?.(new Lookup(this.accounts))
+      const totals = answer ? { activated: answer.activated, notActivated: answer.notActivated } : null
+      const until = since + Math.max(LIFE, REST * (performance.now() - begun))
+      this.#known = { totals, since, until, changes }
+      return this.#known
+    } finally {
+      this.#notBefore = begun + Math.max(FLOOR, REST * (performance.now() - begun))
+    }
   }
 }

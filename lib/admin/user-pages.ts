@@ -16,7 +16,9 @@ export async function readUsers(
   const shown = users.map((user) => shownUser(user, statuses.get(accountId(user.id)) ?? null))
   const stale = shown.filter(({ status }, i) => isStale(users[i] as DirectoryUser, status))
   // The page is right without it, and a database that cannot be written to now still has a list.
-  await Promise.allSettled(stale.map(({ id, status }) => directory.note?.(id, status === 'activated')))
+  await Promise.allSettled(
+    stale.map(async ({ id, status }) => await directory.note?.(id, status === 'activated')),
+  )
   return { users: shown, next }
 }
 

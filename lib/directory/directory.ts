@@ -57,10 +57,14 @@ export interface UserDirectory {
   list(query: DirectoryQuery, accounts: AccountLookup): Promise<DirectoryPage>
   /** Null: there is no such user. Without it, who has an account in the factor store is one. */
   get?(id: string): Promise<DirectoryUser | null>
-  /** Without it, or with null, none are shown. They are asked for at most once a minute. */
+  /**
+   * Without it, or with null, none are shown. Asked for when a list is looked at and the last answer is a minute old or
+   * somebody's status has changed since; at most once a second and one at a time, and where an answer takes longer than
+   * 100 ms, ten times that from one question to the next.
+   */
   totals?(accounts: AccountLookup): Promise<DirectoryTotals | null>
   /** Told whenever it is known who has a second factor, for a directory that keeps it in a column. */
-  note?(id: string, activated: boolean): Promise<void>
+  note?(id: string, activated: boolean): Promise<void> | void
 }
 
 /** A cursor that no page had: answered with 400. */

@@ -59,6 +59,11 @@ export type SecondFactorEvent<Name extends EventName = EventName> = {
   [N in Name]: { name: N; accountId: string; at: Date } & EventOrigin & EventDetails[N]
 }[Name]
 
+/** Keeps events. What it rejects is a warning of the process. */
+export interface AuditLog {
+  write(event: SecondFactorEvent): unknown
+}
+
 export type Listener<Name extends EventName> = (event: SecondFactorEvent<Name>) => unknown
 
 /**

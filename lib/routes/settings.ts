@@ -2,10 +2,10 @@ import type { AccountStatus } from '../account/accounts'
 import type { Page, PageProblem } from '../pages/page'
 import type { Demand } from '../session/demand'
 import { userOf } from '../session/passport-session'
-import { shownDevice } from './devices'
 import { isFreshLogin } from './fresh-login'
 import { openRequest } from './open-request'
 import type { Route } from './route'
+import { shownDevice } from './shown-device'
 import { backupCodesLeft, type Visit } from './visit'
 
 export const settingsRoutes: Route[] = [

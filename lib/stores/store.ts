@@ -25,8 +25,9 @@ export interface SecondFactorStore {
    */
   compareAndSet(accountId: string, expectedVersion: number, next: StoredRecord): Promise<boolean>
   /**
-   * Rows in the order of their account id, after `after` (null: from the first), at most `limit`. One that `get`
-   * refuses as damaged has `sealed: ''` here, so that it is told of and hides no others.
+   * Rows in the order of their account id, after `after` (null: from the first), at most `limit`: full pages until the
+   * end, since a short one says that there are no more. One that `get` refuses as damaged has `sealed: ''` here, so
+   * that it is told of and hides no others.
    */
   list?(after: string | null, limit: number): Promise<{ accountId: string; record: StoredRecord }[]>
   /**
