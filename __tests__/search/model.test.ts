@@ -6,7 +6,7 @@ import { judgeLogin } from '../../lib/session/judge'
 import type { VerifiedMarker } from '../../lib/session/marker'
 import { type Account, type Action, codeOf, expected, type Kind, nobody } from './oracle'
 import { shareOf } from './share'
-import { type Fault, faults, lying, MoodyStore, secretOf, tokenHash, Worker } from './workers'
+import { byHash, type Fault, faults, lying, MoodyStore, secretOf, tokenHash, Worker } from './workers'
 
 /**
  * Random lives of two accounts at three processes, step by step next to the oracle. After every step what lies in the
@@ -198,7 +198,7 @@ async function check(world: World, who: number, candidates: Account[], why: unkn
 
 /** In the order in which `lying` tells it. */
 function visible({ epoch, secret, side, floor, codes, failures, devices }: Account) {
-  return { epoch, secret, side, floor, codes: codes.length, failures, devices }
+  return { epoch, secret, side, floor, codes: codes.length, failures, devices: byHash(devices) }
 }
 
 /** What was accepted, once and for all. */
@@ -239,6 +239,7 @@ class Step implements fc.AsyncCommand<object, World> {
     const { next, outcome } = expected(before, action, world.now(ask.worker), placeholder)
     const hangs = fault !== null && /hangs|away/.test(fault)
     const worker = hangs ? world.process(ask.worker, 15) : (world.workers[ask.worker] as Worker)
+    const { late: lateBefore } = world.store
     world.store.fault = fault
     let answer: { outcome: string; codes?: string[] } | null = null
     try {
@@ -263,8 +264,10 @@ class Step implements fc.AsyncCommand<object, World> {
       candidates.push(expected(before, { do: 'password', right: false }, world.now(ask.worker)).next)
     const { late } = world.store
     await check(world, who, candidates, this.toString())
-    if (late && action.do !== 'password') world.late = { who, next: reached }
-    else if (late) world.store.late = null
+    if (late === lateBefore) return
+    world.late = { who, next: reached }
+    // Of a password's two writes it would be the first, which is told apart by nothing.
+    if (action.do === 'password') world.store.late = null
   }
 
   #accepted(world: World, before: Account, after: Account, action: Action): void {

@@ -11,14 +11,14 @@ export interface Account {
   epoch: number
   /** Base32; null: no second factor. */
   secret: string | null
-  /** When the secret was enrolled or replaced: a name for it. */
+  /** On which side the phone's clock was. */
   side: number
   floor: number
   /** Backup codes as they were shown, those that are left. */
   codes: string[]
   failures: Record<Kind, { count: number; until: number }>
-  /** Hashes of the tokens of trusted devices, with the end of their trust and the moment it began. */
-  devices: { hash: string; from: number }[]
+  /** Trusted devices by the hashes of their tokens: when the trust began, and when it last served. */
+  devices: { hash: string; from: number; seen: number }[]
 }
 
 export type Action =
@@ -125,10 +125,12 @@ export function expected(account: Account, action: Action, now: number, newCodes
       return { next: { ...account, failures }, outcome: action.right ? 'accepted' : 'invalid' }
     }
     case 'use device': {
-      const known = account.devices.some(
+      const known = account.devices.find(
         ({ hash, from }) => hash === action.hash && now < from + TRUST_AGE && now > from - 60_000,
       )
-      return stays(account.secret !== null && known ? 'accepted' : 'unknown')
+      if (account.secret === null || !known) return stays('unknown')
+      const devices = account.devices.map((one) => (one === known ? { ...one, seen: now } : one))
+      return { next: { ...account, devices }, outcome: 'accepted' }
     }
     case 'revoke devices':
       return { next: { ...account, devices: [] }, outcome: 'accepted' }
@@ -169,7 +171,11 @@ function off(account: Account): Account {
   return { ...account, epoch: account.epoch + 1, secret: null, side: 0, floor: 0, codes: [], devices: [] }
 }
 
+/** Ten at most: one more pushes out the one that has not served for longest. */
 function trusting(account: Account, hash: string, now: number): Account {
-  const others = account.devices.filter(({ from }) => from + TRUST_AGE > now)
-  return { ...account, devices: [{ hash, from: now }, ...others] }
+  const others = account.devices
+    .filter(({ from }) => from + TRUST_AGE > now)
+    .sort((a, b) => b.seen - a.seen)
+    .slice(0, 9)
+  return { ...account, devices: [{ hash, from: now, seen: now }, ...others] }
 }

@@ -176,8 +176,15 @@ export async function lying(
       'backup-code': counted(failures['backup-code']),
       password: counted(failures.password),
     },
-    devices: devices.map(({ hash, firstSeenAt }) => ({ hash, from: firstSeenAt })),
+    devices: byHash(
+      devices.map(({ hash, firstSeenAt, lastSeenAt }) => ({ hash, from: firstSeenAt, seen: lastSeenAt })),
+    ),
   }
+}
+
+/** Their order is nobody's business. */
+export function byHash(devices: Account['devices']): Account['devices'] {
+  return devices.toSorted((a, b) => (a.hash < b.hash ? -1 : 1))
 }
 
 export const secretOf = (salt: number) => toBase32(createHash('sha1').update(`secret ${salt}`).digest())

@@ -32,7 +32,8 @@ const routes: readonly Route[] = [
   ...devicesRoutes,
 ]
 
-const whereRecovery: readonly Route[] = [
+/** With those that are there only where option `recovery` is. */
+export const whereRecovery: readonly Route[] = [
   ...routes,
   ...recoveryRoutes,
   ...recoveryTicketRoutes,
