@@ -38,6 +38,8 @@ export function keyboard(page: Page): Hand {
   /** Tabs to the element the shorter way round, and at each stop on the way sees where the focus is. */
   async function tabTo(element: Locator): Promise<void> {
     await element.waitFor()
+    // Without its style sheet no focus is seen.
+    await page.waitForLoadState()
     // Looked up once: in a long list that takes longer than a stop.
     const target = (await element.elementHandle()) as Target
     const key = (await isBehind(target)) ? 'Shift+Tab' : 'Tab'
