@@ -100,7 +100,7 @@ export async function createApp(config: AppConfig): Promise<{ app: Express; clos
       // The fields are those of the users table.
       check: (user, answers) => users.matches(user.id, answers),
       registered: (accountId) => users.registeredOf(Number(accountId)),
-      ...(config.recoveryDelay !== null && { delay: config.recoveryDelay }),
+      ...(config.recoveryDelay !== null && { delay: `${config.recoveryDelay / 1000}s` }),
     },
     onVerified: (user, req) => keepLanguage(users, user, req),
     ...(config.revalidateAfter !== null && { revalidateAfter: config.revalidateAfter }),

@@ -58,7 +58,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       : null,
     trustedDevices: env.TRUSTED_DEVICES ? duration('TRUSTED_DEVICES', env.TRUSTED_DEVICES) : null,
     recoveryDelay: env.RECOVERY_DELAY
-      ? integer('RECOVERY_DELAY', env.RECOVERY_DELAY, 30 * 86400) * 1000
+      ? Math.max(1, integer('RECOVERY_DELAY', env.RECOVERY_DELAY, 30 * 86400)) * 1000
       : null,
     requiredFrom: env.REQUIRE_TWO_FACTOR_FROM
       ? date('REQUIRE_TWO_FACTOR_FROM', env.REQUIRE_TWO_FACTOR_FROM)

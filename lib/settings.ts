@@ -210,7 +210,13 @@ const NAMES: NamesOf<SecondFactorOptions> = {
   now: true,
 }
 
-const NOTIFY: NamesOf<NotifyOptions> = { transport: true, from: true, recipients: true, settingsUrl: true }
+const NOTIFY: NamesOf<NotifyOptions> = {
+  transport: true,
+  from: true,
+  recipients: true,
+  language: true,
+  settingsUrl: true,
+}
 
 const FUNCTIONS = [
   'verifyPassword',

@@ -237,6 +237,15 @@ for (const { name, needs, start } of databases) {
       expect(await walk(eight[0] as SqlDirectory, 'not-activated', 'a', 3)).toHaveLength(1)
     })
 
+    test("a column that says something else is the host's, and stays as it is", async () => {
+      await host.run(`alter table ${table} add column standing varchar(20) not null default 'active'`)
+      await putUsers(host, table, [{ id: 1, name: 'a', email: 'a' }])
+      const directory = new SqlDirectory(host.database, columns({ statusColumn: 'standing' }))
+      await expect(directory.migrate()).rejects.toMatchObject({ code: 'SF_DIRECTORY_COLUMN' })
+      await expect(directory.note?.('1', true)).rejects.toMatchObject({ code: 'SF_DIRECTORY_COLUMN' })
+      expect(await host.run(`select standing from ${table}`)).toEqual([{ standing: 'active' }])
+    })
+
     test('the plain SQL makes the same', async () => {
       for (const statement of directorySql(host.dialect, columns())) await host.run(statement)
       await (await columnDirectory()).list({ status: null, search: 'a', after: null, limit: 1 })

@@ -30,9 +30,9 @@ test('REVALIDATE_AFTER is in seconds, and 0 is a value', () => {
   expect(readConfig({ DATA_DIR, REVALIDATE_AFTER: '90' }).revalidateAfter).toBe(90_000)
 })
 
-test('RECOVERY_DELAY is in seconds, and 0 is a value', () => {
+test('RECOVERY_DELAY is in seconds, one at least', () => {
   expect(readConfig({ DATA_DIR }).recoveryDelay).toBeNull()
-  expect(readConfig({ DATA_DIR, RECOVERY_DELAY: '0' }).recoveryDelay).toBe(0)
+  expect(readConfig({ DATA_DIR, RECOVERY_DELAY: '0' }).recoveryDelay).toBe(1000)
   expect(readConfig({ DATA_DIR, RECOVERY_DELAY: '60' }).recoveryDelay).toBe(60_000)
 })
 

@@ -137,6 +137,29 @@ test('every address that the host names is told, each in its language', async ()
   expect(box.mails.find(({ to }) => to[0] === 'new@example.com')?.parsed.text).toMatch(/3 May 2026/)
 })
 
+test('who only knows the password does not choose the language of the mail', async () => {
+  const { app, authenticator, backupCodes } = await enrolled()
+  const client = new Client(app)
+  await client.login()
+  for (let wrong = 0; wrong < 5; wrong++) {
+    await client.send(
+      'POST',
+      '/two-factor/challenge',
+      { code: authenticator.wrongCode() },
+      { 'x-csrf-token': (await client.get('/two-factor/challenge')).body.csrfToken, 'accept-language': 'ja' },
+    )
+  }
+  expect((await box.wait(2)).parsed.text).toContain('Wrong codes were entered')
+  // A code of theirs was accepted: this is the user.
+  await client.send(
+    'POST',
+    '/two-factor/challenge',
+    { code: backupCodes[0] },
+    { 'x-csrf-token': (await client.get('/two-factor/challenge')).body.csrfToken, 'accept-language': 'de' },
+  )
+  expect((await box.wait(3)).parsed.text).toContain('Backup-Codes')
+})
+
 test('nobody is told of what is no change: a login, a wrong code', async () => {
   const { app, clock, authenticator } = await enrolled()
   const client = new Client(app)

@@ -173,7 +173,7 @@ describeOnline(`the package installed${online ? '' : ' [skipped: the npm registr
   ])('has the suite for stores, with its processes: %s', async (name, file) => {
     if (name === 'typescript') await builtTypescript()
     const { stdout } = await run(process.execPath, [file], { cwd: folderOf(name) })
-    expect(stdout).toMatch(/^27 passed, 0 failed, 1 not checked\n- cut connections: /)
+    expect(stdout).toMatch(/^30 passed, 0 failed, 1 not checked\n- cut connections: /)
   })
 
   test('is required by the Jest tests of an app, without any transform', async () => {

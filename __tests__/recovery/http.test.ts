@@ -6,6 +6,7 @@ import { Recoveries, RecoveryRecords } from '../../lib/recovery/recoveries'
 import { KEY } from '../support/app'
 import { Authenticator } from '../support/authenticator'
 import { Client, enrol } from '../support/client'
+import { anotherDay, trust } from '../support/devices'
 import { signIn } from '../support/enrolled'
 import { FaultyStore } from '../support/faulty-store'
 import { change, RecordingSessions, read, sessionIdOf } from '../support/sessions'
@@ -277,6 +278,20 @@ describe('the owner', () => {
     expect((await thief.post('/two-factor/recovery/stop', {}, '/two-factor/recovery')).body.code).toBe(
       'second_factor_required',
     )
+  })
+
+  test('a browser that is trusted does not do: it may be in the hands of whoever has the phone', async () => {
+    const world = await createWorld({}, { trustedDevices: { maxAge: '30d' } })
+    const client = new Client(world.app)
+    await trust(client, factorOf(world, 'alice').phone, world.clock)
+    world.clock.nextStep()
+    await ask(world)
+    const laptop = anotherDay(client)
+    await laptop.login()
+    expect((await laptop.get('/account')).status).toBe(200)
+    const refused = await laptop.post('/two-factor/recovery/stop', {}, '/two-factor')
+    expect([refused.status, refused.body.code]).toEqual([403, 'step_up_required'])
+    expect((await laptop.get('/two-factor')).body.recovery).toMatchObject({ state: 'requested' })
   })
 
   test('who enters a code withdraws it: it is shown so, cannot be approved, and never takes effect', async () => {

@@ -52,7 +52,11 @@ export function readAdminOptions(rooms: Rooms, given: AdminOptions, events: Seco
       'joinedDirectory({ list }), or one of your own',
   )
   const maxAge = milliseconds(given.maxAge ?? '15m', 'maxAge')
-  must(maxAge > 0, 'SF_DURATION', "Option maxAge of adminRouter is a time such as '15m', not nothing")
+  must(
+    maxAge >= 1000,
+    'SF_DURATION',
+    "Option maxAge of adminRouter is a time such as '15m' (a bare number counts milliseconds), a second at least",
+  )
   must(
     Number.isInteger(limit) && limit >= 1 && limit <= MOST_USERS,
     'SF_ADMIN_LIMIT',

@@ -17,6 +17,7 @@ import {
 import { type Layout, layoutOf, type SqlDirectoryColumns } from './sql/layout'
 import { migrateDirectory } from './sql/migrate'
 import { prefixesOf } from './sql/prefixes'
+import { assertStatusColumn } from './sql/status-column'
 import { type FoundUser, type Part, UsersTable } from './sql/users-table'
 import { type DirectorySync, type SyncOptions, syncDirectory } from './sync'
 
@@ -42,6 +43,7 @@ export class SqlDirectory implements UserDirectory {
   readonly #users: UsersTable
   readonly #store: SecondFactorStore | null
   #knowsAllLetters: Promise<boolean> | null = null
+  #checked: Promise<void> | null = null
   /** Only where there is a column to keep. */
   readonly note?: (id: string, activated: boolean) => Promise<void>
 
@@ -97,9 +99,14 @@ export class SqlDirectory implements UserDirectory {
     return this.#patiently(() => this.#users.totals(this.#db))
   }
 
-  /** Adds the column and its indexes where they are missing; any number of processes may do so at once. */
+  /**
+   * Adds the column and its indexes where they are missing; any number of processes may do so at once.
+   *
+   * @throws ConfigurationError `SF_DIRECTORY_COLUMN` where the column is the host's own
+   */
   async migrate(): Promise<void> {
     await this.#patiently(() => migrateDirectory(this.#db, this.#dialect, this.#layout))
+    if (this.#layout.statusColumn !== null) await this.#isOurs()
   }
 
   /**
@@ -125,7 +132,23 @@ export class SqlDirectory implements UserDirectory {
   }
 
   async #note(ids: readonly string[], activated: boolean): Promise<void> {
+    await this.#isOurs()
     await this.#patiently(() => this.#committed((db) => this.#users.note(ids, activated).execute(db)))
+  }
+
+  /**
+   * Nothing is written into a column that says something else: `status` is a name that many tables have.
+   *
+   * @throws ConfigurationError `SF_DIRECTORY_COLUMN`
+   */
+  #isOurs(): Promise<void> {
+    this.#checked ??= this.#patiently(() => assertStatusColumn(this.#db, this.#dialect, this.#layout)).catch(
+      (error) => {
+        this.#checked = null
+        throw error
+      },
+    )
+    return this.#checked
   }
 
   /** First all that match by the first column, then those that match by the next one and by none before. */

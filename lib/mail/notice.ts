@@ -41,6 +41,21 @@ export function isTold(event: SecondFactorEvent): event is Told {
 }
 
 /** @param cancelUrl the whole URL at which a recovery is cancelled */
+/** What only somebody with a second factor brings about; the rest a password may, or an administrator. */
+const PROVEN: ReadonlySet<SecondFactorEvent['name']> = new Set([
+  'enabled',
+  'disabled',
+  'replaced',
+  'backup-codes-regenerated',
+  'backup-code-used',
+  'device-trusted',
+])
+
+/** Whether the request that an event came of was the user's own, so that its language is the user's. */
+export function isProven({ name }: SecondFactorEvent): boolean {
+  return PROVEN.has(name)
+}
+
 export function noticeOf(event: Told, language: Language, cancelUrl: string | null = null): Notice {
   const { t } = language
   if (cancelUrl !== null) {

@@ -3,7 +3,7 @@ import { type SecondFactorEvent, warnOfListener } from '../events/events'
 import type { AlsoTold, MailedOnly } from '../events/reporter'
 import type { Language, Languages } from '../pages/language'
 import type { MailTemplates } from './message'
-import { isTold, noticeOf } from './notice'
+import { isProven, isTold, noticeOf } from './notice'
 
 /** Somebody who is told what happens to an account. */
 export interface Recipient {
@@ -36,6 +36,11 @@ export interface NotifyOptions {
    * where that would have been the mail with a ticket, it is the event `mail-failed`.
    */
   recipients(accountId: string): Promise<readonly (Recipient | string)[]> | readonly (Recipient | string)[]
+  /**
+   * For recipients without a language of their own, where the request may be somebody else's (a lock, a recovery):
+   * whoever knows the password must not choose what the owner can read. Default `en`.
+   */
+  language?: string | undefined
   /** The whole URL of the two-factor page, for a link in the mail. With option `recovery` it ends with option `path`. */
   settingsUrl?: string | undefined
 }
@@ -56,7 +61,7 @@ export class Notifier implements AlsoTold {
   async tell(event: SecondFactorEvent, req: Request | null, { ticket }: MailedOnly = {}): Promise<void> {
     if (!isTold(event)) return
     // At once: the host may change what its answer rests on.
-    const asked = req && this.#languageOf(req)
+    const asked = req && isProven(event) ? this.#languageOf(req) : null
     try {
       const recipients = await this.options.recipients(event.accountId)
       // The owner has no other way to hear of it.
@@ -90,7 +95,7 @@ export class Notifier implements AlsoTold {
       const { transport, from, settingsUrl } = this.options
       const language = recipient.language
         ? this.languages.named(recipient.language)
-        : (asked ?? this.languages.named('en'))
+        : (asked ?? this.languages.named(this.options.language ?? 'en'))
       const { subject, text, html } = this.templates.render(language, {
         notice: noticeOf(event, language, cancelUrl),
         account: recipient.account ?? recipient.address,

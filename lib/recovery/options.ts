@@ -126,10 +126,13 @@ export function readRecoveryOptions(
     'Option recovery.approvals is how many administrators approve: 1 or 2',
   )
   const delay = milliseconds(given.delay ?? '24h', 'recovery.delay')
+  // Less than a minute as a bare number was meant in seconds or hours.
+  const meant = typeof given.delay !== 'number' || delay >= 60_000
   must(
-    delay >= SHORTEST_DELAY && delay <= LONGEST_DELAY,
+    meant && delay >= SHORTEST_DELAY && delay <= LONGEST_DELAY,
     'SF_DURATION',
-    "Option recovery.delay is the time that the owner has to stop it: '24h', at least a second and at most 30 days",
+    "Option recovery.delay is the time that the owner has to stop it: '24h' (a bare number counts milliseconds), at " +
+      'least a second and at most 30 days',
   )
   return {
     store,

@@ -6,7 +6,15 @@ import type { Visit } from './visit'
 
 /** From the settings, by whoever has a second factor after all. */
 export const recoveryStopRoutes: Route[] = [
-  { method: 'post', path: '/recovery/stop', admits: ['verified', 'unenrolled'], reads: true, handle: stop },
+  {
+    method: 'post',
+    path: '/recovery/stop',
+    admits: ['verified', 'unenrolled'],
+    // A code at any time, but a code: a trusted device may be in the hands of whoever has the phone.
+    maxAge: Number.MAX_SAFE_INTEGER,
+    reads: true,
+    handle: stop,
+  },
 ]
 
 async function stop(visit: Visit): Promise<void> {
