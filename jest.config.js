@@ -1,11 +1,30 @@
+const { availableParallelism } = require('node:os')
+const { quickDisk } = require('./__tests__/support/quick-disk.js')
+
+// Workers, and the programs that they start, have it from here.
+const disk = quickDisk()
+if (disk) process.env.TMPDIR ??= disk
+
 /** @type {import('jest').Config} */
 module.exports = {
   testEnvironment: 'node',
-  // Also the browsers and the processes that tests start wait most of the time.
-  maxWorkers: '100%',
+  // More than cores: browsers, servers and processes that tests start keep them waiting.
+  maxWorkers: availableParallelism() + 1,
+  // A busy machine may take its time.
+  testTimeout: 30_000,
   roots: ['<rootDir>/__tests__'],
   testMatch: ['**/*.test.ts'],
-  transform: { '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } } }] },
+  setupFiles: ['<rootDir>/__tests__/support/quick-scrypt.js'],
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
+        // Hundreds of files, which few of the tests ask for anything.
+        module: { type: 'commonjs', lazy: ['kysely', 'qrcode'] },
+      },
+    ],
+  },
   reporters: ['default', '<rootDir>/__tests__/support/closing-line.js'],
   moduleNameMapper: {
     '^express-second-factor$': '<rootDir>/lib/index.ts',

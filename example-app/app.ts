@@ -10,15 +10,19 @@ import {
 } from 'express-second-factor'
 import type { Store } from 'express-session'
 import { Passport } from 'passport'
+import { openDirectory } from './administration'
 import type { Config } from './config'
 import { csrfTokens } from './csrf'
 import { type Db, openDatabase } from './database'
 import { notFound, showError } from './errors'
 import { folder } from './files'
 import { onlyPaths, securityHeaders } from './headers'
-import { loginRoutes, setUpPassport } from './login'
+import { languageOf, speakLanguage } from './language'
+import { keepLanguage, loginRoutes, setUpPassport } from './login'
+import { openMail } from './mail'
 import { pageRoutes } from './pages'
 import { connectRedis } from './redis'
+import { seedUsers } from './seed'
 import { createSessions } from './sessions'
 import { transferRoutes } from './transfer'
 import { Transfers } from './transfers'
@@ -29,6 +33,7 @@ export interface AppConfig extends Config {
   /** Express 4 or 5. */
   express?: typeof defaultExpress
   store?: SecondFactorStore
+  recoveryStore?: SecondFactorStore
   sessionStore?: Store
   now?: () => number
   policy?: NonNullable<SecondFactorOptions<User>['policy']>
@@ -49,6 +54,8 @@ export async function createApp(config: AppConfig): Promise<{ app: Express; clos
   })
 
   const factors = await openFactors(config, db)
+  if (config.seedUsers > 0) await seedUsers(db, factors.store, config.secondFactorKeys, config.seedUsers)
+  const { directory, close: closeDirectory } = await openDirectory(db, factors.store)
 
   const app = express()
   app.disable('x-powered-by')
@@ -63,6 +70,8 @@ export async function createApp(config: AppConfig): Promise<{ app: Express; clos
       next()
     })
   }
+  // First of all: errors are told in it, whatever fails.
+  app.use(speakLanguage)
   app.use(express.static(folder('public')))
   app.use(securityHeaders)
 
@@ -77,9 +86,23 @@ export async function createApp(config: AppConfig): Promise<{ app: Express; clos
     returnTo: '/account',
     support: 'help@quayside.example',
     verifyPassword: (user, password) => users.verifyPassword(user, password),
-    language: (req) => req.session?.lang,
+    language: languageOf,
     layout: 'two-factor',
     stylesheets: ['/style.css'],
+    notify: {
+      transport: openMail(config),
+      from: 'Quayside Savings <security@quayside.example>',
+      recipients: (accountId) => users.recipientsOf(Number(accountId)),
+      settingsUrl: `${config.publicUrl}/two-factor`,
+    },
+    recovery: {
+      store: factors.recoveries,
+      // The fields are those of the users table.
+      check: (user, answers) => users.matches(user.id, answers),
+      registered: (accountId) => users.registeredOf(Number(accountId)),
+      ...(config.recoveryDelay !== null && { delay: `${config.recoveryDelay / 1000}s` }),
+    },
+    onVerified: (user, req) => keepLanguage(users, user, req),
     ...(config.revalidateAfter !== null && { revalidateAfter: config.revalidateAfter }),
     ...(config.trustedDevices && { trustedDevices: { maxAge: config.trustedDevices } }),
     policy:
@@ -89,6 +112,8 @@ export async function createApp(config: AppConfig): Promise<{ app: Express; clos
   })
 
   app.use(sessions.middleware)
+  // Again: a session may have a language of its own.
+  app.use(speakLanguage)
   app.use(csrfTokens)
   app.use(passport.session())
   app.use(secondFactor.session())
@@ -96,14 +121,20 @@ export async function createApp(config: AppConfig): Promise<{ app: Express; clos
     res.locals.user = req.user ?? null
     res.locals.secondFactor = req.secondFactor
     res.locals.now = config.now?.() ?? Date.now()
+    // In the menu its pages are another place than those about oneself.
+    if (req.path.startsWith('/admin/')) res.locals.here = 'users'
     next()
   })
   app.use('/two-factor', secondFactor.router())
+  app.use(
+    '/admin/two-factor',
+    secondFactor.adminRouter({ authorize: (req) => (req.user as User).username === 'admin', directory }),
+  )
   // ... to here; `requireSecondFactor()` stands at the routes that want it.
 
   app.use(express.json({ limit: '20kb' }))
   app.use(express.urlencoded({ extended: false, limit: '20kb' }))
-  app.use(loginRoutes(express.Router(), passport))
+  app.use(loginRoutes(express.Router(), passport, users))
   app.use(pageRoutes(express.Router(), secondFactor, transfers))
   app.use(transferRoutes(express.Router(), secondFactor, transfers))
   app.use(notFound)
@@ -113,18 +144,36 @@ export async function createApp(config: AppConfig): Promise<{ app: Express; clos
     app,
     async close() {
       sessions.close()
+      await closeDirectory()
       factors.close()
       await db.destroy()
     },
   }
 }
 
+/** Second factors, and requests to recover an account that has lost its own. */
+interface Factors {
+  store: SecondFactorStore
+  recoveries: SecondFactorStore
+  close(): void
+}
+
 /** Where second factors are kept: with everything else, unless the configuration says otherwise. */
-async function openFactors(config: AppConfig, db: Db): Promise<{ store: SecondFactorStore; close(): void }> {
-  const kept = (store: SecondFactorStore) => ({ store, close() {} })
-  if (config.store) return kept(config.store)
-  if (config.secondFactorStore === 'memory') return kept(new MemoryStore())
-  if (config.secondFactorStore === 'sql') return kept(new SqlStore(db))
+async function openFactors(config: AppConfig, db: Db): Promise<Factors> {
+  const kept = (store: SecondFactorStore, recoveries: SecondFactorStore) => ({
+    store,
+    recoveries,
+    close() {},
+  })
+  if (config.store) return kept(config.store, config.recoveryStore ?? new MemoryStore())
+  if (config.secondFactorStore === 'memory') return kept(new MemoryStore(), new MemoryStore())
+  if (config.secondFactorStore === 'sql') {
+    return kept(new SqlStore(db), new SqlStore(db, { table: 'second_factor_recoveries' }))
+  }
   const client = await connectRedis(config.redisUrl as string)
-  return { store: new RedisStore(client), close: () => client.disconnect() }
+  return {
+    store: new RedisStore(client),
+    recoveries: new RedisStore(client, { prefix: 'second-factor-recovery:' }),
+    close: () => client.disconnect(),
+  }
 }

@@ -20,20 +20,29 @@ export interface Config {
   revalidateAfter: number | null
   /** For how long a browser can be trusted; null: it is asked for a code at every login. */
   trustedDevices: Duration | null
+  /** How long after its approval a recovery takes effect, milliseconds; null leaves it to the plugin. */
+  recoveryDelay: number | null
   /** From when everybody must have two-factor authentication; null: nobody must. */
   requiredFrom: Date | null
   /** Express's "trust proxy"; null where no proxy stands in front. */
   trustProxy: string | number | boolean | null
   /** Which of several processes at one port this is; null: there is one. */
   processName: string | null
+  /** How many users are made on the first start to look at lists with. */
+  seedUsers: number
+  /** The mail server; null: each mail is a file in the data folder. */
+  smtpUrl: string | null
+  /** Where people reach the app, for links in mails; without a slash at the end. */
+  publicUrl: string
 }
 
 /** Reads the environment; secrets that it does not give are made once and kept in the data folder. */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const secondFactorStore = storeName(env.SECOND_FACTOR_STORE || 'sql')
   const dataDir = resolve(env.DATA_DIR || 'data')
+  const port = integer('PORT', env.PORT || '3000', 65535)
   return {
-    port: integer('PORT', env.PORT || '3000', 65535),
+    port,
     dataDir,
     sessionSecret: env.SESSION_SECRET || keptSecret(dataDir, 'session-secret'),
     secondFactorKeys: (env.SECOND_FACTOR_KEY || keptSecret(dataDir, 'second-factor-key'))
@@ -48,11 +57,19 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       ? integer('REVALIDATE_AFTER', env.REVALIDATE_AFTER, 86400) * 1000
       : null,
     trustedDevices: env.TRUSTED_DEVICES ? duration('TRUSTED_DEVICES', env.TRUSTED_DEVICES) : null,
+    recoveryDelay: env.RECOVERY_DELAY
+      ? Math.max(1, integer('RECOVERY_DELAY', env.RECOVERY_DELAY, 30 * 86400)) * 1000
+      : null,
     requiredFrom: env.REQUIRE_TWO_FACTOR_FROM
       ? date('REQUIRE_TWO_FACTOR_FROM', env.REQUIRE_TWO_FACTOR_FROM)
       : null,
     trustProxy: env.TRUST_PROXY ? trustProxy(env.TRUST_PROXY) : null,
     processName: env.PROCESS_NAME || null,
+    seedUsers: env.SEED_USERS ? integer('SEED_USERS', env.SEED_USERS, 1_000_000) : 0,
+    smtpUrl: address('SMTP_URL', env.SMTP_URL, ['smtp', 'smtps']),
+    publicUrl:
+      address('PUBLIC_URL', env.PUBLIC_URL, ['http', 'https'])?.replace(/\/+$/, '') ??
+      `http://localhost:${port}`,
   }
 }
 
@@ -83,6 +100,13 @@ function url(name: string, value: string | undefined, schemes: string[]): string
   if (!value) return null
   if (schemes.includes(value.split('://')[0] as string)) return value.replace(/^mariadb:/, 'mysql:')
   throw new Error(`${name} is a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(', ')}`)
+}
+
+/** A URL of one host; those of databases may name several. */
+function address(name: string, value: string | undefined, schemes: string[]): string | null {
+  const given = url(name, value, schemes)
+  if (given === null || URL.canParse(given)) return given
+  throw new Error(`${name} cannot be read as a URL`)
 }
 
 function integer(name: string, value: string, max: number): number {

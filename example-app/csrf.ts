@@ -22,8 +22,8 @@ export const csrfTokens: RequestHandler = (req, res, next) => {
 export const checkCsrf: RequestHandler = (req, res, next) => {
   const given = req.get('x-csrf-token') ?? req.body?._csrf
   if (equal(given, tokenOf(req))) return next()
-  const title = 'This form has expired'
-  const detail = 'Go back, reload the page and send it again.'
+  const title = res.locals.t('problems.csrf.title')
+  const detail = res.locals.t('problems.csrf.detail')
   if (isProgram(req)) return sendProblem(res, 403, 'csrf', title, detail)
   res.status(403).render('problem', { title, detail })
 }

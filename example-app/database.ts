@@ -5,11 +5,14 @@ import Database from 'libsql'
 import mysql from 'mysql2'
 import { Pool } from 'pg'
 import type { TransfersTable } from './transfers'
-import type { UsersTable } from './users'
+import type { UserLanguagesTable, UsersTable } from './users'
 
 export interface Tables {
   users: UsersTable
+  user_languages: UserLanguagesTable
   transfers: TransfersTable
+  /** The plugin's own: only the seeding of users writes to it. */
+  second_factor_accounts: { account_id: string | Buffer; version: number; activated: number; sealed: string }
 }
 
 export type Db = Kysely<Tables>

@@ -3,8 +3,8 @@ import { isProgram, sendProblem } from './callers'
 
 /** What nobody else has answered. */
 export const notFound: RequestHandler = (req, res) => {
-  const title = 'There is no such page'
-  const detail = 'The address may be mistyped or out of date.'
+  const title = res.locals.t('problems.not_found.title')
+  const detail = res.locals.t('problems.not_found.detail')
   if (isProgram(req)) sendProblem(res, 404, 'not_found', title, detail)
   else res.status(404).render('problem', { title, detail })
 }
@@ -15,7 +15,9 @@ export const showError: ErrorRequestHandler = (error, req, res, next) => {
   // The stack alone: what the drivers add to an error may hold a session.
   if (status >= 500) console.error(error?.stack ?? String(error))
   if (res.headersSent) return next(error)
-  const [code, title, detail] = wordsOf(status)
+  const code = codeOf(status)
+  const title = res.locals.t(`problems.${code}.title`)
+  const detail = res.locals.t(`problems.${code}.detail`)
   if (isProgram(req)) return sendProblem(res, status, code, title, detail)
   // The page's header asks for the session, which may be what is missing.
   res.status(status).render('problem', { title, detail, bare: true })
@@ -26,9 +28,8 @@ function statusOf(error: unknown): number {
   return typeof status === 'number' && status >= 400 && status <= 599 ? status : 500
 }
 
-function wordsOf(status: number): [code: string, title: string, detail: string] {
-  if (status === 413) return ['too_large', 'That is too much', 'Send less and try again.']
-  if (status < 500) return ['bad_request', 'We could not read that', 'Go back and try again.']
-  if (status === 503) return ['unavailable', 'We cannot do that right now', 'Try again in a few minutes.']
-  return ['internal_error', 'Something went wrong', 'Try again in a few minutes.']
+function codeOf(status: number): string {
+  if (status === 413) return 'too_large'
+  if (status < 500) return 'bad_request'
+  return status === 503 ? 'unavailable' : 'internal_error'
 }

@@ -1,16 +1,16 @@
-import type { ErrorRequestHandler, RequestHandler, Response, Router } from 'express'
+import type { ErrorRequestHandler, Request, Response, Router } from 'express'
 import type passport from 'passport'
 import { Strategy as LocalStrategy } from 'passport-local'
 import { isProgram, sendProblem } from './callers'
+import { caught } from './caught'
 import { checkCsrf } from './csrf'
+import { chooseLanguage } from './language'
 import type { User, Users } from './users'
 
 declare module 'express-session' {
   interface SessionData {
     /** Where somebody was going who had to log in first. */
     returnTo?: string
-    /** The language chosen at login. */
-    lang?: string
   }
 }
 
@@ -35,7 +35,7 @@ async function checkPassword(users: Users, username: unknown, password: unknown)
 }
 
 /** The login and logout forms. */
-export function loginRoutes(router: Router, passport: passport.Authenticator): Router {
+export function loginRoutes(router: Router, passport: passport.Authenticator, users: Users): Router {
   router.get('/login', (req, res) => {
     if (isProgram(req)) res.json({ csrfToken: res.locals.csrfToken() })
     else if (req.isAuthenticated()) res.redirect(303, '/account')
@@ -45,10 +45,13 @@ export function loginRoutes(router: Router, passport: passport.Authenticator): R
   router.post(
     '/login',
     checkCsrf,
-    rememberLanguage,
+    chooseLanguage,
     // keepSessionInfo: the language and the way back outlast the change of session.
     passport.authenticate('local', { failWithError: true, keepSessionInfo: true }),
-    loggedIn,
+    caught(async (req, res) => {
+      await keepLanguage(users, req.user as User, req)
+      loggedIn(req, res)
+    }),
     refused,
   )
 
@@ -63,29 +66,31 @@ export function loginRoutes(router: Router, passport: passport.Authenticator): R
   return router
 }
 
-const rememberLanguage: RequestHandler = (req, _res, next) => {
-  const lang = req.body?.lang
-  if (typeof lang === 'string' && /^[a-z]{2,3}(-[A-Za-z]{2,4})?$/.test(lang)) req.session.lang = lang
-  next()
+/** Mails come in the language of this login, now that it is complete. None fails for it. */
+export async function keepLanguage(users: Users, user: User, req: Request): Promise<void> {
+  const { lang } = req.session
+  if (lang) await users.setLanguage(user.id, lang).catch(() => {})
 }
 
-const loggedIn: RequestHandler = (req, res) => {
+function loggedIn(req: Request, res: Response): void {
   const { returnTo = '/account' } = req.session
   delete req.session.returnTo
-  if (!isProgram(req)) return res.redirect(303, returnTo)
   const { id, username, name, email } = req.user as User
-  res.json({ user: { id, username, name, email } })
+  if (isProgram(req)) res.json({ user: { id, username, name, email } })
+  else res.redirect(303, returnTo)
 }
 
 const refused: ErrorRequestHandler = (error, req, res, next) => {
   if (error?.name !== 'AuthenticationError') return next(error)
-  const message = 'That user name and password do not belong together. Check both and try again.'
-  if (isProgram(req))
-    return sendProblem(res, 401, 'invalid_credentials', 'Wrong user name or password', message)
+  const { t } = res.locals
+  const message = t('login.refused')
+  if (isProgram(req)) return sendProblem(res, 401, 'invalid_credentials', t('login.wrong'), message)
   const username = typeof req.body?.username === 'string' ? req.body.username : ''
   showLogin(res.status(401), { username, message })
 }
 
 function showLogin(res: Response, { username = '', message = '' } = {}): void {
-  res.render('login', { title: message ? 'Error: Sign in' : 'Sign in', username, message })
+  const { t } = res.locals
+  const title = t('login.title')
+  res.render('login', { title: message ? t('common.error', { title }) : title, username, message })
 }

@@ -9,7 +9,7 @@ import type { User } from './users'
 export function pageRoutes(router: Router, secondFactor: SecondFactor, transfers: Transfers): Router {
   router.get('/', (req, res) => {
     if (isProgram(req)) res.json({ user: (req.user as User | undefined)?.username ?? null })
-    else res.render('home', { title: 'Home' })
+    else res.render('home', { title: res.locals.t('home.title') })
   })
 
   router.get(
@@ -22,14 +22,14 @@ export function pageRoutes(router: Router, secondFactor: SecondFactor, transfers
         transfers: await transfers.listOf(user.id),
       }
       if (isProgram(req)) res.json({ user: publicUser(user), ...account })
-      else res.render('account', { title: 'Your account', ...account })
+      else res.render('account', { title: res.locals.t('account.title'), ...account })
     }),
   )
 
   router.get('/vault', secondFactor.requireSecondFactor(), (req, res) => {
     const documents = ['Deed of Quay Cottage, 1987', 'Marine insurance policy 40-118', 'Letter of wishes']
     if (isProgram(req)) res.json({ documents })
-    else res.render('vault', { title: 'Vault', documents })
+    else res.render('vault', { title: res.locals.t('vault.title'), documents })
   })
 
   router.get('/api/me', (req, res) => {
@@ -49,7 +49,9 @@ const requireLogin: RequestHandler = (req, res, next) => {
 }
 
 function sendNobody(res: Response): void {
-  sendProblem(res, 401, 'not_authenticated', 'Nobody is logged in', 'Sign in and try again.')
+  const { t } = res.locals
+  const code = 'not_authenticated'
+  sendProblem(res, 401, code, t(`problems.${code}.title`), t(`problems.${code}.detail`))
 }
 
 function publicUser({ id, username, name, email }: User) {

@@ -32,17 +32,17 @@ export function transferRoutes(router: Router, secondFactor: SecondFactor, trans
     caught(async (req, res) => {
       const { id } = req.user as User
       const form = { to: typed(req.body?.to), amount: typed(req.body?.amount) }
-      const errors = errorsIn(form)
+      const errors = errorsIn(form, res.locals.t)
       const complete = Object.keys(errors).length === 0
       const made = complete && (await transfers.make(id, form.to, pounds(form.amount)))
-      if (complete && !made) errors.amount = 'Your balance does not reach for this amount.'
+      if (complete && !made) errors.amount = res.locals.t('transfer.tooMuch')
       const balance = await transfers.balanceOf(id)
       if (made && !isProgram(req)) res.redirect(303, '/account#transfers')
       else if (made) res.json({ transfer: (await transfers.listOf(id))[0], balance })
       else if (!isProgram(req)) showForm(res.status(400), balance, form, errors)
       else {
         const detail = Object.values(errors).join(' ')
-        sendProblem(res, 400, 'invalid_transfer', 'The transfer is not complete', detail, { errors })
+        sendProblem(res, 400, 'invalid_transfer', res.locals.t('transfer.incomplete'), detail, { errors })
       }
     }),
   )
@@ -56,15 +56,17 @@ function showForm(
   form: Partial<Form> = {},
   errors: Partial<Form> = {},
 ): void {
-  const title = Object.keys(errors).length ? 'Error: Transfer' : 'Transfer'
+  const { t } = res.locals
+  const plain = t('transfer.title')
+  const title = Object.keys(errors).length ? t('common.error', { title: plain }) : plain
   res.render('transfer', { title, balance, to: '', amount: '', ...form, errors })
 }
 
-function errorsIn({ to, amount }: Form): Partial<Form> {
+function errorsIn({ to, amount }: Form, t: (key: string) => string): Partial<Form> {
   const errors: Partial<Form> = {}
-  if (to === '' || to.length > 80) errors.to = 'Enter who gets the money, in at most 80 characters.'
+  if (to === '' || to.length > 80) errors.to = t('transfer.noRecipient')
   if (!/^\d{1,7}([.,]\d{1,2})?$/.test(amount) || pounds(amount) === 0) {
-    errors.amount = 'Enter an amount in pounds, such as 25 or 25.50.'
+    errors.amount = t('transfer.noAmount')
   }
   return errors
 }

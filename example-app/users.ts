@@ -36,6 +36,12 @@ export interface UsersTable {
   password: string
 }
 
+/** A table of its own: databases of before the app spoke languages go on as they are. */
+export interface UserLanguagesTable {
+  user_id: number
+  lang: string
+}
+
 /** The accounts, in one table. */
 export class Users {
   private constructor(private readonly db: Db) {}
@@ -53,6 +59,14 @@ export class Users {
         .addColumn('email', 'varchar(200)', (column) => column.notNull().unique())
         .addColumn('phone', 'varchar(50)', (column) => column.notNull())
         .addColumn('password', 'varchar(200)', (column) => column.notNull())
+        .execute(),
+    )
+    await unlessThere(() =>
+      db.schema
+        .createTable('user_languages')
+        .ifNotExists()
+        .addColumn('user_id', 'integer', (column) => column.primaryKey())
+        .addColumn('lang', 'varchar(10)', (column) => column.notNull())
         .execute(),
     )
     const anybody = await db.selectFrom('users').select('id').limit(1).executeTakeFirst()
@@ -78,6 +92,50 @@ export class Users {
       .where('id', '=', id as number)
       .executeTakeFirst()
     return row ? toUser(row) : null
+  }
+
+  /** Whom to tell what happens to the account, in the language last chosen at login. */
+  async recipientsOf(id: number): Promise<{ address: string; language?: string | undefined }[]> {
+    const user = await this.findById(id)
+    return user ? [{ address: user.email, language: await this.#languageOf(id) }] : []
+  }
+
+  /** What somebody who asks support must know, by the names of the form's fields. */
+  async registeredOf(id: number): Promise<{ firstName: string; lastName: string; phone: string } | null> {
+    const user = await this.findById(id)
+    if (!user) return null
+    const { firstName, lastName, phone } = user
+    return { firstName, lastName, phone }
+  }
+
+  /** Names in any case, phone numbers by their digits: people write them in many ways. */
+  async matches(id: number, answers: Record<string, string>): Promise<boolean> {
+    const registered = await this.registeredOf(id)
+    if (!registered) return false
+    const plain = (text = '') => text.normalize('NFKC').toLocaleLowerCase('en').replace(/\s+/g, ' ').trim()
+    const digits = (text = '') => text.normalize('NFKC').replace(/\D/g, '')
+    return (
+      plain(answers.firstName) === plain(registered.firstName) &&
+      plain(answers.lastName) === plain(registered.lastName) &&
+      digits(answers.phone) === digits(registered.phone)
+    )
+  }
+
+  async setLanguage(id: number, lang: string): Promise<void> {
+    const before = await this.#languageOf(id)
+    if (before === lang) return
+    const row = { user_id: id, lang }
+    if (before) await this.db.updateTable('user_languages').set({ lang }).where('user_id', '=', id).execute()
+    else await unlessThere(() => this.db.insertInto('user_languages').values(row).execute())
+  }
+
+  async #languageOf(id: number): Promise<string | undefined> {
+    const row = await this.db
+      .selectFrom('user_languages')
+      .select('lang')
+      .where('user_id', '=', id)
+      .executeTakeFirst()
+    return row?.lang
   }
 
   /** Takes as long for an account that does not exist: the time says nothing of who has one. */

@@ -12,6 +12,15 @@ export type ProblemCode =
   | 'not_enabled'
   | 'no_enrolment'
   | 'required_by_policy'
+  | 'not_authorized'
+  | 'own_account'
+  | 'unknown_user'
+  | 'not_pending'
+  | 'invalid_ticket'
+  | 'recovery_over'
+  | 'already_approved'
+  | 'unknown_request'
+  | 'recovery_limit'
   | 'too_large'
   | 'locked'
   | 'unavailable'
@@ -27,9 +36,18 @@ export const httpStatusOf: Record<ProblemCode, number> = {
   password_required: 403,
   required_by_policy: 403,
   csrf: 403,
+  not_authorized: 403,
+  own_account: 403,
+  not_pending: 403,
+  unknown_user: 404,
   already_enabled: 409,
   not_enabled: 409,
   no_enrolment: 409,
+  invalid_ticket: 404,
+  recovery_over: 409,
+  already_approved: 409,
+  unknown_request: 404,
+  recovery_limit: 429,
   too_large: 413,
   locked: 429,
   unavailable: 503,

@@ -1,15 +1,12 @@
 import type { Request, Response } from 'express'
-import passport from 'passport'
-import { accountId } from './account/account-id'
-import { type Duration, milliseconds, storeTimeoutOf } from './duration'
-import { ConfigurationError, type UnavailableError } from './errors'
-import type { EventOrigin, SecondFactorEvent } from './events/events'
-import { originOf } from './events/reporter'
-import type { Layout, Support } from './pages/renderer'
-import type { Policy } from './session/demand'
+import type { Duration } from './duration'
+import type { UnavailableError } from './errors'
+import type { AuditLog, EventOrigin } from './events/events'
+import type { NotifyOptions } from './mail/notifier'
+import type { Layout } from './pages/renderer'
+import type { Support } from './pages/support'
+import type { RecoveryOptions } from './recovery/options'
 import type { SecondFactorStore } from './stores/store'
-
-export { accountId }
 
 /** An account as the plugin knows it. */
 export interface AccountName {
@@ -37,6 +34,9 @@ export interface PassportLike {
   // biome-ignore lint/suspicious/noExplicitAny: Passport's own overloads are typed so
   deserializeUser: (...args: any[]) => void
 }
+
+/** What the host's policy says of a user. */
+export type Policy = 'optional' | 'required' | { required: true; graceUntil: Date | number }
 
 export interface SecondFactorOptions<User = Express.User> {
   /** The name of the app or company, shown in the authenticator app. */
@@ -91,6 +91,13 @@ export interface SecondFactorOptions<User = Express.User> {
    * purpose, is enough. Default `'code'`.
    */
   disable?: 'code' | 'fresh'
+  /**
+   * Recovery through support, for users who have lost both their authenticator app and their backup codes. Needs
+   * `notify` with `settingsUrl`. Default: there is none.
+   */
+  recovery?: RecoveryOptions<User>
+  /** Mails to users about what happens to their accounts. Default: none are sent. */
+  notify?: NotifyOptions
   /** Where events are kept, such as a `SqlAuditLog`. */
   audit?: AuditLog
   /** Where a request comes from, for events. Default: `req.id` and `req.ip`. */
@@ -103,7 +110,10 @@ export interface SecondFactorOptions<User = Express.User> {
   onVerified?(user: User, req: Request, res: Response): void | Promise<void>
   /** Called when half a login was given up on our page: to clear a remember-me cookie, which would log in again. */
   onCancelled?(req: Request, res: Response): void | Promise<void>
-  /** Told why an answer was 503; without it, a process warning at most once a minute. */
+  /**
+   * Told why an answer was 503, and what an answer had to do without: whether a recovery is due while its store is away,
+   * a record in a list that does not open. Without it, a process warning at most once a minute.
+   */
   onUnavailable?(error: UnavailableError): void
   /** How long a session may rest on what was read of its account; 0: read at every request. Default `'60s'`. */
   revalidateAfter?: Duration
@@ -115,13 +125,14 @@ export interface SecondFactorOptions<User = Express.User> {
   /**
    * Whether this user has a second factor, by what the host itself keeps (a column that its own code sets). Where it
    * says yes, and the store has neither a second factor nor its disabling on record (flushed, a stale replica, the
-   * wrong database), the answer is 503. Events `enabled`, `disabled`, `reset` and `forgotten` keep it up to date.
+   * wrong database), the answer is 503. Events `enabled`, `disabled`, `reset`,
+   * `recovery-completed` and `forgotten` keep it up to date.
    */
   isEnrolled?(user: User, req: Request): boolean | Promise<boolean>
   /** How many backup codes a set has. Default 5. */
   backupCodes?: number
 
-  /** The page's language, where the host knows it; otherwise `Accept-Language` decides. */
+  /** The page's language, where the host knows it; else what the user chose (`req.session.lang`), then `Accept-Language`. */
   language?(req: Request): string | undefined
   /** A folder of `<lang>.json` files, merged over ours. */
   locales?: string
@@ -144,242 +155,4 @@ export interface SecondFactorOptions<User = Express.User> {
   passport?: PassportLike
   /** The time, milliseconds since 1970. For tests. */
   now?(): number
-}
-
-/** Keeps events. What it rejects is a warning of the process. */
-export interface AuditLog {
-  write(event: SecondFactorEvent): unknown
-}
-
-/** The options with their defaults, as the rooms use them. */
-export interface Settings {
-  issuer: string
-  account(user: unknown): { id: string; name: string }
-  keys: readonly (string | Uint8Array | undefined)[]
-  store: SecondFactorStore
-  path: string
-  loginUrl: string
-  logoutUrl: string
-  challengeUrl: string | null
-  returnTo: string
-  verifyPassword: ((user: Express.User, password: string, req: Request) => boolean | Promise<boolean>) | null
-  policy: ((user: Express.User, req: Request) => Policy | Promise<Policy>) | null
-  skip: ((user: Express.User, req: Request) => boolean | Promise<boolean>) | null
-  /** Milliseconds; 0: no device is trusted. */
-  trustAge: number
-  disable: 'code' | 'fresh'
-  audit: AuditLog | null
-  eventOrigin(req: Request): EventOrigin
-  onVerified: ((user: Express.User, req: Request, res: Response) => void | Promise<void>) | null
-  onCancelled: ((req: Request, res: Response) => void | Promise<void>) | null
-  onUnavailable(error: UnavailableError): void
-  /** Milliseconds. */
-  revalidateAfter: number
-  /** Milliseconds. */
-  storeTimeout: number
-  isEnrolled: ((user: Express.User, req: Request) => boolean | Promise<boolean>) | null
-  backupCodes: number
-  csrf: HostCsrf | null
-  passport: PassportLike
-  now(): number
-}
-
-/** @throws ConfigurationError naming the option, what is wrong with it and what to write instead */
-export function readOptions<User>(options: SecondFactorOptions<User>): Settings {
-  const given = options as unknown as SecondFactorOptions<Express.User>
-  must(
-    typeof given === 'object' && given !== null,
-    'SF_OPTIONS',
-    'createSecondFactor takes an object of options',
-  )
-  const issuer = typeof given.issuer === 'string' ? given.issuer.trim() : ''
-  must(
-    /[^:\s]/.test(issuer),
-    'SF_ISSUER',
-    'Option issuer is the name of your app, as users will see it in their authenticator app',
-  )
-  must(
-    typeof given.account === 'function',
-    'SF_ACCOUNT',
-    'Option account is a function from your user to { id, name }: (user) => ({ id: user.id, name: user.email })',
-  )
-  must(
-    typeof given.store?.get === 'function' && typeof given.store.compareAndSet === 'function',
-    'SF_STORE',
-    'Option store is where second factors are kept: new SqlStore(database), new RedisStore(client), one of your own, ' +
-      'or new MemoryStore() to try things out',
-  )
-  const path = (given.path ?? '/two-factor').replace(/\/+$/, '')
-  must(
-    /^(\/(?!\.+(\/|$))[\w.~-]+)+$/.test(path),
-    'SF_PATH',
-    `Option path is the path at which the router is mounted, such as '/two-factor', not '${given.path}'`,
-  )
-  for (const name of Object.keys(given)) {
-    must(
-      NAMES.has(name),
-      'SF_OPTIONS',
-      `There is no option ${name}. The options are: ${[...NAMES].join(', ')}`,
-    )
-  }
-  const { csrf } = given
-  must(
-    csrf === undefined ||
-      (typeof csrf?.token === 'function' && (csrf.verify === 'before' || typeof csrf.verify === 'function')),
-    'SF_CSRF',
-    "Option csrf is { token(req, res), verify }: verify is a function, or 'before' where your own middleware has checked",
-  )
-  for (const name of FUNCTIONS) {
-    const value = given[name]
-    must(
-      value === undefined || typeof value === 'function',
-      'SF_OPTION_TYPE',
-      `Option ${name} must be a function, not ${typeof value}`,
-    )
-  }
-  const backupCodes = given.backupCodes ?? 5
-  must(
-    Number.isInteger(backupCodes) && backupCodes >= 1 && backupCodes <= 20,
-    'SF_BACKUP_CODES',
-    'Option backupCodes is a number from 1 to 20',
-  )
-  must(
-    ['code', 'fresh', undefined].includes(given.disable),
-    'SF_DISABLE',
-    "Option disable is what turning it off takes: 'code', or 'fresh' for a code accepted in the last five minutes",
-  )
-  must(
-    given.audit === undefined || typeof given.audit?.write === 'function',
-    'SF_AUDIT',
-    'Option audit is where events are kept: new SqlAuditLog(database), or your own { write(event) }',
-  )
-  const { trustedDevices } = given
-  const trustAge =
-    trustedDevices === undefined ? 0 : milliseconds(trustedDevices?.maxAge, 'trustedDevices.maxAge')
-  must(
-    trustedDevices === undefined || (trustAge > 0 && trustAge <= LONGEST_TRUST),
-    'SF_DURATION',
-    "Option trustedDevices is { maxAge: '30d' }: for how long a browser is not asked again, at most 400 days",
-  )
-  return {
-    issuer,
-    account: (user) => accountOf(given, user as Express.User),
-    keys: given.keys,
-    store: given.store,
-    path,
-    loginUrl: given.loginUrl ?? '/login',
-    logoutUrl: given.logoutUrl ?? '/logout',
-    challengeUrl: given.challengeUrl ?? null,
-    returnTo: given.returnTo ?? '/',
-    verifyPassword: given.verifyPassword?.bind(given) ?? null,
-    policy: given.policy?.bind(given) ?? null,
-    skip: given.skip?.bind(given) ?? null,
-    trustAge,
-    disable: given.disable ?? 'code',
-    audit: given.audit ?? null,
-    eventOrigin: given.eventOrigin?.bind(given) ?? originOf,
-    onVerified: given.onVerified?.bind(given) ?? null,
-    onCancelled: given.onCancelled?.bind(given) ?? null,
-    onUnavailable: unfailing(given.onUnavailable?.bind(given) ?? warnOnceAMinute()),
-    revalidateAfter: milliseconds(given.revalidateAfter ?? '60s', 'revalidateAfter'),
-    storeTimeout: storeTimeoutOf(given.storeTimeout),
-    isEnrolled: given.isEnrolled?.bind(given) ?? null,
-    backupCodes,
-    csrf: csrf ?? null,
-    passport: given.passport ?? (passport as unknown as PassportLike),
-    now: given.now ?? Date.now,
-  }
-}
-
-/** Browsers keep no cookie for longer (RFC 6265bis section 5.5), milliseconds. */
-const LONGEST_TRUST = 400 * 86_400_000
-
-const NAMES: ReadonlySet<string> = new Set<keyof SecondFactorOptions>([
-  'issuer',
-  'account',
-  'keys',
-  'store',
-  'path',
-  'loginUrl',
-  'logoutUrl',
-  'challengeUrl',
-  'returnTo',
-  'support',
-  'verifyPassword',
-  'policy',
-  'skip',
-  'trustedDevices',
-  'disable',
-  'audit',
-  'eventOrigin',
-  'onVerified',
-  'onCancelled',
-  'onUnavailable',
-  'revalidateAfter',
-  'storeTimeout',
-  'isEnrolled',
-  'backupCodes',
-  'language',
-  'locales',
-  'views',
-  'layout',
-  'stylesheets',
-  'csrf',
-  'nonce',
-  'contentSecurityPolicy',
-  'formAction',
-  'passport',
-  'now',
-])
-
-const FUNCTIONS = [
-  'verifyPassword',
-  'policy',
-  'skip',
-  'eventOrigin',
-  'isEnrolled',
-  'onVerified',
-  'onCancelled',
-  'onUnavailable',
-  'language',
-  'nonce',
-  'now',
-] as const satisfies (keyof SecondFactorOptions)[]
-
-function accountOf(options: SecondFactorOptions, user: Express.User): { id: string; name: string } {
-  const { id, name } = options.account(user) ?? {}
-  const checked = accountId(id)
-  return { id: checked, name: String(name || checked) }
-}
-
-/** What the host does with an error must not become another one: the answer is 503 all the same. */
-function unfailing(tell: (error: UnavailableError) => unknown): (error: UnavailableError) => void {
-  return async (error) => {
-    try {
-      await tell(error)
-    } catch (failure) {
-      process.emitWarning(`Option onUnavailable failed: ${(failure as Error | null)?.message}`, {
-        code: 'SF_ON_UNAVAILABLE',
-      })
-    }
-  }
-}
-
-/** Each cause once a minute; of a store that is away many requests would say the same. */
-function warnOnceAMinute(): (error: UnavailableError) => void {
-  const told = new Map<string, number>()
-  return ({ message, cause, accountId: about }) => {
-    const text = cause instanceof Error ? `${message}: ${cause.message}` : message
-    const now = performance.now()
-    for (const [one, at] of told) if (now - at >= 60_000) told.delete(one)
-    if (told.has(text) || told.size >= 100) return
-    told.set(text, now)
-    process.emitWarning(about === null ? text : `${text} (account ${JSON.stringify(about)})`, {
-      code: 'SF_UNAVAILABLE',
-    })
-  }
-}
-
-function must(condition: boolean, code: string, message: string): void {
-  if (!condition) throw new ConfigurationError(code, message)
 }

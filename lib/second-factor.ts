@@ -1,24 +1,30 @@
 import type { IncomingMessage } from 'node:http'
 import type { Request, RequestHandler, Response, Router } from 'express'
 import type { SessionData } from 'express-session'
+import { accountId } from './account/account-id'
 import { type AccountStatus, Accounts } from './account/accounts'
 import { AccountRecords } from './account/records'
-import { type Rotation, type RotationOptions, rotate } from './account/rotation'
+import { type Rotation, RotationError, type RotationOptions, rotate } from './account/rotation'
+import { createAdminRouter } from './admin/admin-router'
+import { type AdminOptions, readAdminOptions } from './admin/options'
 import { Keyring } from './crypto/keyring'
 import { ConfigurationError } from './errors'
 import { SecondFactorEvents } from './events/events'
 import { Reporter } from './events/reporter'
-import { accountId, readOptions, type SecondFactorOptions, type Settings } from './options'
+import { MailTemplates } from './mail/message'
+import { Notifier } from './mail/notifier'
+import type { Policy, SecondFactorOptions } from './options'
 import { Answers } from './pages/answers'
 import { issueToken } from './pages/csrf'
 import { createLanguages } from './pages/language'
-import { createRenderer, type FormToken, type Support } from './pages/renderer'
+import { createRenderer, type FormToken } from './pages/renderer'
+import { type Support, supportLink } from './pages/support'
+import { createRecoveryRooms } from './routes/recovery-rooms'
 import type { Rooms } from './routes/rooms'
 import { createRouter, isRoute } from './routes/router'
 import { AccountViews } from './session/account-views'
 import { Admission } from './session/admission'
 import { CodeSubmission } from './session/code-submission'
-import type { Policy } from './session/demand'
 import { Enrolments } from './session/enrolments'
 import { LoginHook } from './session/login-hook'
 import { type PolicyPreview, previewPolicy } from './session/policy-preview'
@@ -27,6 +33,7 @@ import { createGate, type RequirementOptions } from './session/require-second-fa
 import { createSession } from './session/session'
 import { Settler } from './session/settle'
 import { type VerifiedSession, verifySession } from './session/verify-session'
+import { readOptions, type Settings } from './settings'
 import { warnOfStore } from './stores/warnings'
 
 export interface SecondFactor {
@@ -34,13 +41,24 @@ export interface SecondFactor {
   session(): RequestHandler
   /** The pages and their JSON, to be mounted at option `path`. */
   router(): Router
+  /**
+   * The administrator's pages and their JSON, to be mounted wherever the host likes.
+   *
+   * @throws ConfigurationError `SF_ADMIN_OPTIONS`, `SF_ADMIN_AUTHORIZE`, `SF_ADMIN_DIRECTORY`, `SF_ADMIN_LIMIT`,
+   *   `SF_DURATION`
+   */
+  adminRouter(options: AdminOptions): Router
   /** The gate of a route. @throws ConfigurationError `SF_DURATION` */
   requireSecondFactor(options?: RequirementOptions): RequestHandler
   /** What is known of an account. @throws UnavailableError */
   status(accountId: string | number): Promise<AccountStatus>
   /** Every session of the account proves itself again; call it when the password changed. @throws UnavailableError */
   revokeSessions(accountId: string | number): Promise<void>
-  /** The account is closed: whoever is given its id inherits nothing. @throws UnavailableError */
+  /**
+   * The account is closed: whoever is given its id inherits nothing. May be called again, and should be where it threw.
+   *
+   * @throws UnavailableError
+   */
   forget(accountId: string | number): Promise<void>
   /**
    * Its owner lost everything: takes every factor, code and lock off and ends all sessions. From then on the
@@ -49,7 +67,9 @@ export interface SecondFactor {
    */
   reset(accountId: string | number): Promise<boolean>
   /**
-   * Seals with the first of the keys what older ones have sealed, while the app runs.
+   * Seals with the first of the keys what older ones have sealed, while the app runs. Once the accounts are done, so
+   * are the requests of option `recovery`: `seen`, `resealed`, `last` and `onProgress` count accounts alone, `done` and
+   * `unreadable` are about both.
    *
    * @throws RotationError when the store does not answer, with what was reached
    * @throws ConfigurationError `SF_STORE_LIST`
@@ -108,12 +128,7 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
   const accounts = new Accounts(records, now, settings.backupCodes, settings.trustAge)
 
   void warnOfStore(settings.store)
-
-  // What is told of it.
-  const events = new SecondFactorEvents()
-  const reporter = new Reporter(events, now, settings.eventOrigin)
-  const { audit } = settings
-  if (audit) events.on('*', (event) => audit.write(event))
+  if (settings.recovery) void warnOfStore(settings.recovery.store)
 
   const site: Site = {
     path: settings.path,
@@ -126,7 +141,7 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
       supportUrl(options.support),
     ),
     openPaths: openPaths(settings),
-    isRoute,
+    isRoute: (path, method) => isRoute(settings, path, method),
   }
 
   // What leaves: pages and JSON.
@@ -146,13 +161,35 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
   })
   const answers = new Answers(renderer, languages, formToken, now)
 
+  // What is told of it: to the host, and by mail.
+  const events = new SecondFactorEvents()
+  const { audit, notify } = settings
+  if (audit) events.on('*', (event) => audit.write(event))
+  const templates = new MailTemplates(renderer.template, settings.issuer, supportLink(options.support))
+  const notifier =
+    notify &&
+    new Notifier(notify, languages, templates, (event, reason) =>
+      reporter.tell(null, 'mail-failed', event.accountId, { mail: event.name, reason }),
+    )
+  const reporter: Reporter = new Reporter(events, now, settings.eventOrigin, notifier)
+
   // The states of a session, and the ways between them.
   const views = new AccountViews(accounts, settings.revalidateAfter, now)
   const settler = new Settler(settings, views, reporter)
   const admission = new Admission(settings, views)
+  const recovery = createRecoveryRooms(settings, keyring, accounts, views, reporter)
   const submission = new CodeSubmission(settings, accounts, views, reporter)
   const enrolments = new Enrolments(keyring, now)
-  const loginHook = new LoginHook(settings, views, settler, admission, accounts, answers, reporter)
+  const loginHook = new LoginHook(
+    settings,
+    views,
+    settler,
+    admission,
+    accounts,
+    answers,
+    reporter,
+    recovery?.due,
+  )
 
   const rooms: Rooms = {
     settings,
@@ -164,6 +201,7 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
     enrolments,
     answers,
     reporter,
+    recovery,
   }
 
   function formToken(req: Request, res: Response): FormToken {
@@ -179,6 +217,7 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
   return {
     session: called('session', () => createSession(site, settler, loginHook, answers)),
     router: called('router', () => createRouter(rooms, renderer.assets)),
+    adminRouter: (options) => createAdminRouter(readAdminOptions(rooms, options, events)),
     requireSecondFactor: (requirement) => createGate(settings, answers, requirement),
     status: async (id) => accounts.status(accountId(id)),
     async revokeSessions(id) {
@@ -187,6 +226,8 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
       reporter.tell(null, 'sessions-revoked', accountId(id), {})
     },
     async forget(id) {
+      // The request first: where the second fails, an account that is still there asks to be closed again.
+      await recovery?.recoveries.forget(accountId(id))
       await accounts.forget(accountId(id))
       views.forget(accountId(id))
       reporter.tell(null, 'forgotten', accountId(id), {})
@@ -194,10 +235,18 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
     async reset(id) {
       const wasEnabled = await accounts.reset(accountId(id))
       views.forget(accountId(id))
-      reporter.tell(null, 'reset', accountId(id), { wasEnabled })
+      reporter.tell(null, 'reset', accountId(id), { wasEnabled, by: null, reason: null })
       return wasEnabled
     },
-    rotateKeys: (how) => rotate(records, how),
+    async rotateKeys(how) {
+      const rotation = await rotate(records, how)
+      if (!recovery || !rotation.done) return rotation
+      // Few and short-lived: gone through as a whole, whatever `after` says.
+      const { done, unreadable } = await rotate(recovery.records, { signal: how?.signal }).catch((cause) => {
+        throw cause instanceof RotationError ? new RotationError(rotation, cause) : cause
+      })
+      return { ...rotation, done, unreadable: [...new Set([...rotation.unreadable, ...unreadable])] }
+    },
     verifySession: (session, request) => verifySession(settings, views, settler, session, request),
     previewPolicy: (users, policy) =>
       previewPolicy(

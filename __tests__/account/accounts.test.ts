@@ -11,15 +11,6 @@ import { Clock } from '../support/clock'
 
 // The pauses between attempts are no part of what is tested.
 jest.mock('node:timers/promises', () => ({ setTimeout: async () => {} }))
-// Nor is the cost of scrypt: see backup-codes.test.ts.
-jest.mock('node:crypto', () => {
-  const crypto = jest.requireActual('node:crypto')
-  return {
-    ...crypto,
-    scrypt: (code: string, salt: Buffer, length: number, _cost: object, done: () => void) =>
-      crypto.scrypt(code, salt, length, { N: 2 }, done),
-  }
-})
 
 const KEY = Buffer.from('0123456789abcdef0123456789abcdef')
 const ID = 'u-alice'
@@ -56,6 +47,7 @@ describe('confirming an enrolment', () => {
       enabled: true,
       disabledAt: null,
       devices: [],
+      mustEnrol: false,
       epoch,
       methods: ['totp', 'backup-code'],
       since: madeAt,

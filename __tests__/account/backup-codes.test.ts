@@ -3,6 +3,9 @@ import fc from 'fast-check'
 import { hashBackupCode, newBackupCodes, readBackupCode, withoutCode } from '../../lib/account/backup-codes'
 import { readTypedCode } from '../../lib/account/typed-code'
 
+// What it costs is part of what is tested.
+jest.unmock('node:crypto')
+
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 
 const nine = fc

@@ -25,7 +25,7 @@ export const samples: SecondFactorEvent[] = [
     label: 'Firefox, Windows',
     until: new Date(at.getTime() + 86_400_000),
   },
-  { name: 'reset', accountId: 'u-alice', at, wasEnabled: true },
+  { name: 'reset', accountId: 'u-alice', at, wasEnabled: true, by: 'u-admin', reason: 'lost the phone' },
   { name: 'forgotten', accountId: 'u-alice', at },
 ]
 

@@ -137,7 +137,7 @@ describeWith(['chromium', 'oathtool', 'zbarimg'], 'phones, browsers and deadline
     await walk.press('button', 'Send')
     await walk.sees('Your account')
     expect(await notice.count()).toBe(0)
-    expect(await page.getByText('−£25.00').count()).toBe(1)
+    expect(await page.getByText('-£25.00').count()).toBe(1)
 
     // Also where the form is one of the plugin's.
     await walk.press('link', 'Security')

@@ -30,8 +30,12 @@ describeWith(['chromium'], 'what people see', () => {
 
   test.each([
     ['fits, and axe finds nothing', 'en', 'Acme', 'alice@example.com'],
-    ['fits from right to left', 'ar', 'Acme', 'alice@example.com'],
-    ['fits with names of 300 characters', 'en', 'Ж'.repeat(300), `${'w'.repeat(288)}@example.com`],
+    [
+      'fits from right to left, with names of 300 characters',
+      'ar',
+      'Ж'.repeat(300),
+      `${'w'.repeat(288)}@example.com`,
+    ],
   ])('every page %s', async (way, lang, issuer, name) => {
     const visit = await arrive(
       { issuer, account: ({ id }) => ({ id, name }), verifyPassword: (_user, given) => given === PASSWORD },
@@ -125,8 +129,7 @@ describeWith(['chromium'], 'what people see', () => {
 
   test.each([
     ['fits, and axe finds nothing', 'en', 'alice@example.com'],
-    ['fits from right to left', 'ar', 'alice@example.com'],
-    ['fits with a name of 300 characters', 'en', `${'w'.repeat(288)}@example.com`],
+    ['fits from right to left, with a name of 300 characters', 'ar', `${'w'.repeat(288)}@example.com`],
   ])('every page of grace, a new phone, trusted devices and step-up %s', async (way, lang, name) => {
     let policy: Policy = { required: true, graceUntil: Date.now() + 3 * 86_400_000 }
     const visit = await arrive(

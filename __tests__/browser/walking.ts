@@ -1,11 +1,21 @@
 import { execFileSync } from 'node:child_process'
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
 import { PASSWORD } from '../support/app'
-import { focusFrom, misfits, phoneCode, type Site, violations } from '../support/browser'
+import {
+  focusFrom,
+  isBehind,
+  misfits,
+  phoneCodes,
+  type Site,
+  type Target,
+  violations,
+} from '../support/browser'
 
-/** How somebody fills in, presses, ticks, and opens what is folded. */
+/** How somebody fills in, chooses, presses, ticks, and opens what is folded. */
 export interface Hand {
   fill(label: string, text: string): Promise<void>
+  /** The option with this value, in a list that is folded. */
+  choose(label: string, value: string): Promise<void>
   press(role: 'button' | 'link', name: string): Promise<void>
   tick(label: string): Promise<void>
   open(summary: string): Promise<void>
@@ -14,6 +24,9 @@ export interface Hand {
 export function mouse(page: Page): Hand {
   return {
     fill: (label, text) => page.getByLabel(label, { exact: true }).fill(text),
+    async choose(label, value) {
+      await page.getByLabel(label, { exact: true }).selectOption(value)
+    },
     press: (role, name) => page.getByRole(role, { name, exact: true }).first().click(),
     // The words beside the box do, too.
     tick: (label) => page.getByText(label, { exact: true }).click(),
@@ -22,14 +35,19 @@ export function mouse(page: Page): Hand {
 }
 
 export function keyboard(page: Page): Hand {
-  /** Tabs to the element, and at each stop on the way sees where the focus is. */
+  /** Tabs to the element the shorter way round, and at each stop on the way sees where the focus is. */
   async function tabTo(element: Locator): Promise<void> {
     await element.waitFor()
-    for (let stops = 0; stops < 40; stops++) {
-      const { here, unseen } = await focusFrom(element)
+    // Without its style sheet no focus is seen.
+    await page.waitForLoadState()
+    // Looked up once: in a long list that takes longer than a stop.
+    const target = (await element.elementHandle()) as Target
+    const key = (await isBehind(target)) ? 'Shift+Tab' : 'Tab'
+    for (let stops = 0; stops < 60; stops++) {
+      const { here, unseen } = await focusFrom(target)
       expect(unseen).toBeNull()
       if (here) return
-      await page.keyboard.press('Tab')
+      await page.keyboard.press(key)
     }
     throw new Error(`Tab never comes to ${element}`)
   }
@@ -38,6 +56,17 @@ export function keyboard(page: Page): Hand {
       await tabTo(page.getByLabel(label, { exact: true }))
       await page.keyboard.press('Control+A')
       await page.keyboard.type(text)
+    },
+    async choose(label, value) {
+      const list = page.getByLabel(label, { exact: true })
+      await tabTo(list)
+      await page.keyboard.press('Home')
+      const options = await list.locator('option').count()
+      for (let down = 0; down < options; down++) {
+        if ((await list.inputValue()) === value) return
+        await page.keyboard.press('ArrowDown')
+      }
+      expect(await list.inputValue()).toBe(value)
     },
     async press(role, name) {
       await tabTo(page.getByRole(role, { name, exact: true }).first())
@@ -59,6 +88,15 @@ export interface Manner {
   /** Looks at every page on the way with axe, and at whether it fits. */
   closely?: boolean
   context?: BrowserContextOptions
+}
+
+/** Pages that were looked at closely and found good: they come more than once, to the letter. */
+const found = new Set<string>()
+
+/** All of the page but its form token. */
+async function markupOf(page: Page): Promise<string> {
+  const html = await page.content()
+  return html.replace(/(name="_csrf" value=)"[^"]*"/g, '$1')
 }
 
 /** Somebody on the way, and how they use the page. */
@@ -90,11 +128,14 @@ export async function begin(
       if (!closely) return
       // Without its style sheet everything is small.
       await page.waitForLoadState()
+      const markup = await markupOf(page)
+      if (found.has(markup)) return
       expect([heading, await violations(page)]).toEqual([heading, []])
       for (const width of [360, 1280]) {
         await page.setViewportSize({ width, height: 800 })
         expect([heading, width, await misfits(page)]).toEqual([heading, width, []])
       }
+      found.add(markup)
     },
   }
   // The page's clock goes on by itself until a test stops it.
@@ -119,7 +160,7 @@ export async function signOut(walk: Walk): Promise<void> {
 
 /** Six digits that no step near now has. */
 export function wrongCode(key: string): string {
-  const near = [-2, -1, 0, 1, 2, 3].map((steps) => phoneCode(key, steps))
+  const near = phoneCodes(key, -2, 6)
   return ['111111', '222222', '333333', '444444', '555555', '666666', '777777'].find(
     (code) => !near.includes(code),
   ) as string

@@ -43,6 +43,7 @@ test('as JSON', async () => {
     enabled: true,
     epoch: 7,
     methods: ['totp', 'backup-code'],
+    mustEnrol: false,
     since: Date.UTC(2026, 4, 3, 12, 0, 15),
     disabledAt: null,
     devices: [],

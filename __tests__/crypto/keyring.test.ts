@@ -1,3 +1,4 @@
+import { createCipheriv, createHash, hkdfSync } from 'node:crypto'
 import fc from 'fast-check'
 import { Keyring } from '../../lib/crypto/keyring'
 import { ConfigurationError, UnavailableError } from '../../lib/errors'
@@ -19,6 +20,24 @@ describe('what was sealed', () => {
     fc.assert(
       fc.property(text, text, text, (subject, context, secret) => {
         expect(ring.open(subject, context, ring.seal(subject, context, secret))).toBe(secret)
+      }),
+    )
+  })
+
+  test('opens when it was sealed by the platform, with AES-256-GCM under a key that its HKDF derived', () => {
+    fc.assert(
+      fc.property(text, text, (subject, secret) => {
+        const info = Buffer.concat([
+          Buffer.from('express-second-factor 1 '),
+          createHash('sha256').update(subject).digest(),
+        ])
+        const key = hkdfSync('sha256', Buffer.from(OLD, 'base64'), Buffer.alloc(0), info, 32)
+        const nonce = Buffer.from('nonce of 12.')
+        const cipher = createCipheriv('aes-256-gcm', Buffer.from(key), nonce)
+        cipher.setAAD(Buffer.from('context'))
+        const body = Buffer.concat([cipher.update(secret, 'utf8'), cipher.final()])
+        const data = Buffer.concat([nonce, cipher.getAuthTag(), body]).toString('base64url')
+        expect(ring.open(subject, 'context', `1.${ring.ids[0]}.${data}`)).toBe(secret)
       }),
     )
   })

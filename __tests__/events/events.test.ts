@@ -156,7 +156,7 @@ test('types: `npx tsc` checks them', () => expect(types).toBeInstanceOf(Function
 function types(): void {
   events.on('verified', ({ method, purpose, accountId, at, ip }) => {
     const known: 'totp' | 'backup-code' | 'trusted-device' | 'single-sign-on' = method
-    const why: 'login' | 'step-up' | 'enable' | 'disable' = purpose
+    const why: 'login' | 'step-up' | 'enable' | 'disable' | 'administration' = purpose
     return [known, why, accountId.length, at.getTime(), ip?.length]
   })
   events.on('locked', ({ until }) => until.getTime())

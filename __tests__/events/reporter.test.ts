@@ -28,8 +28,17 @@ test('an event has its account, its time, its details, and where the request cam
 
 test('what the host did in its own code comes from nowhere', () => {
   const { reporter, told, clock } = world()
-  reporter.tell(null, 'reset', 'u-alice', { wasEnabled: true })
-  expect(told).toEqual([{ name: 'reset', accountId: 'u-alice', at: new Date(clock.time), wasEnabled: true }])
+  reporter.tell(null, 'reset', 'u-alice', { wasEnabled: true, by: null, reason: null })
+  expect(told).toEqual([
+    {
+      name: 'reset',
+      accountId: 'u-alice',
+      at: new Date(clock.time),
+      wasEnabled: true,
+      by: null,
+      reason: null,
+    },
+  ])
 })
 
 describe('a failure', () => {

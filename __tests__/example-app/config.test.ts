@@ -30,6 +30,12 @@ test('REVALIDATE_AFTER is in seconds, and 0 is a value', () => {
   expect(readConfig({ DATA_DIR, REVALIDATE_AFTER: '90' }).revalidateAfter).toBe(90_000)
 })
 
+test('RECOVERY_DELAY is in seconds, one at least', () => {
+  expect(readConfig({ DATA_DIR }).recoveryDelay).toBeNull()
+  expect(readConfig({ DATA_DIR, RECOVERY_DELAY: '0' }).recoveryDelay).toBe(1000)
+  expect(readConfig({ DATA_DIR, RECOVERY_DELAY: '60' }).recoveryDelay).toBe(60_000)
+})
+
 test('TRUSTED_DEVICES is a duration, REQUIRE_TWO_FACTOR_FROM a moment; both are off when unset', () => {
   expect(readConfig({ DATA_DIR })).toMatchObject({ trustedDevices: null, requiredFrom: null })
   expect(readConfig({ DATA_DIR, TRUSTED_DEVICES: '30d' }).trustedDevices).toBe('30d')
@@ -40,9 +46,23 @@ test('TRUSTED_DEVICES is a duration, REQUIRE_TWO_FACTOR_FROM a moment; both are 
   expect(fromOf('2026-09-01T08:30:15.250Z')).toBe('2026-09-01T08:30:15.250Z')
 })
 
+test('SMTP_URL and PUBLIC_URL: mails are files and links lead to this port when unset', () => {
+  expect(readConfig({ DATA_DIR, PORT: '3210' })).toMatchObject({
+    smtpUrl: null,
+    publicUrl: 'http://localhost:3210',
+  })
+  expect(readConfig({ DATA_DIR, SMTP_URL: 'smtps://u:p@mail.example:465' }).smtpUrl).toMatch(/^smtps:/)
+  expect(readConfig({ DATA_DIR, PUBLIC_URL: 'https://bank.example/' }).publicUrl).toBe('https://bank.example')
+})
+
 test.each([
+  [{ SMTP_URL: 'mail.example:587' }, /^SMTP_URL is a URL that begins with smtp:\/\/, smtps:\/\/$/],
+  [{ SMTP_URL: 'http://u:secret@mail.example' }, /^SMTP_URL is a URL that begins with smtp:[^@]*$/],
+  [{ SMTP_URL: 'smtp://u:sec ret@[mail' }, /^SMTP_URL cannot be read as a URL$/],
+  [{ PUBLIC_URL: 'bank.example' }, /^PUBLIC_URL is a URL that begins with http:/],
   [{ PORT: 'http' }, /PORT/],
   [{ REVALIDATE_AFTER: '-1' }, /REVALIDATE_AFTER/],
+  [{ RECOVERY_DELAY: '1h' }, /RECOVERY_DELAY/],
   [{ SECOND_FACTOR_STORE: 'file' }, /sql, redis or memory/],
   [{ DATABASE_URL: 'oracle://u:secret@db' }, /^DATABASE_URL is a URL that begins with postgres:[^@]*$/],
   [{ REDIS_URL: 'localhost' }, /redis-cluster/],

@@ -4,6 +4,9 @@ import { join } from 'node:path'
 import { openDatabase } from '../../example-app/database'
 import { DEMO_PASSWORD, Users } from '../../example-app/users'
 
+// As the app has it.
+jest.unmock('node:crypto')
+
 const dataDir = mkdtempSync(join(tmpdir(), 'users-'))
 const db = openDatabase({ dataDir, databaseUrl: null })
 afterAll(async () => {
@@ -35,4 +38,18 @@ test.each(['Alice', 'alice ', '', "' or 1=1 --"])('nobody is called %j', async (
 
 test.each([0, -1, 1.5, '1', null, undefined, {}])('no account has the id %j', async (id) => {
   expect(await (await Users.open(db)).findById(id)).toBeNull()
+})
+
+test('who asks support must know names and phone number, in whatever way they are written', async () => {
+  const users = await Users.open(db)
+  const right = { firstName: 'Alice', lastName: 'Liddell', phone: '+44 20 7946 0101' }
+  expect(await users.registeredOf(1)).toEqual(right)
+  expect(await users.matches(1, right)).toBe(true)
+  expect(
+    await users.matches(1, { firstName: 'ALICE', lastName: ' liddell ', phone: '+44-(20)-79460101' }),
+  ).toBe(true)
+  expect(await users.matches(1, { ...right, phone: '+44 20 7946 0102' })).toBe(false)
+  expect(await users.matches(1, { ...right, lastName: 'Marsh' })).toBe(false)
+  expect(await users.matches(1, {})).toBe(false)
+  expect(await users.matches(99, right)).toBe(false)
 })

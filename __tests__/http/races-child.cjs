@@ -8,6 +8,10 @@ const resolve = Module._resolveFilename
 Module._resolveFilename = (name, ...rest) =>
   name === 'express-second-factor' ? join(__dirname, '../../lib/index.ts') : resolve(name, ...rest)
 
+// What the support files expect of the test runner.
+const endings = []
+globalThis.afterAll = (ending) => endings.push(ending)
+
 const Database = require('libsql')
 const { SqlStore } = require('../../lib/stores/sql.ts')
 const { createTestApp } = require('../support/app.ts')
@@ -33,6 +37,7 @@ async function main() {
   process.stdin.pause()
   const answers = await Promise.all(ways.map((way) => way()))
   process.stdout.write(JSON.stringify(answers.map(({ status }) => status)))
+  for (const ending of endings) ending()
 }
 
 main().catch((error) => {

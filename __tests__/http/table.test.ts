@@ -29,6 +29,7 @@ const words = {
   account: '303 /account, 200',
   'setting up': '303 /two-factor/replace, 201',
   devices: '303 /two-factor/devices, 204',
+  asked: '303 /two-factor/recovery, 202',
   'given up': '303 /account, 204',
   'signed out': '303 /login, 204',
   'logged out': '303 /, 204',
@@ -44,8 +45,12 @@ const codes = {
   step_up_required: 403,
   enrolment_required: 403,
   password_required: 403,
+  not_pending: 403,
+  not_authorized: 403,
   csrf: 403,
   not_found: 404,
+  invalid_ticket: 404,
+  recovery_over: 409,
   already_enabled: 409,
   not_enabled: 409,
   no_enrolment: 409,
@@ -66,6 +71,8 @@ const cases: Record<string, Case> = {
   'right code, begun': { begun: 'enable', body: (phone) => ({ code: phone.code() }) },
   'wrong code, begun': { begun: 'enable', body: (phone) => ({ code: phone.wrongCode() }) },
   'backup code': { body: (_phone, world) => ({ code: world.backupCodes[0] as string }) },
+  answers: { body: () => ({ firstName: 'Alice', lastName: 'Liddell', phone: '1' }) },
+  'unknown ticket': { body: () => ({ ticket: `${'A'.repeat(43)}.MQ` }) },
   'nobody known': { body: () => ({ username: 'mallory', password: PASSWORD }) },
   'bob, who has none': { body: () => ({ username: 'bob', password: PASSWORD }) },
   'alice, enrolled': { body: () => ({ username: 'alice', password: PASSWORD }) },
@@ -138,6 +145,19 @@ POST /two-factor/devices/:id/revoke
      no token, or foreign token | login     | csrf              | challenge              | enrol                  | csrf                    | csrf
      nothing                    | login     | not_enabled       | challenge              | enrol                  | devices                 | devices
 
+GET  /two-factor/recovery       | login     | not_pending       | 200                    | enrol                  | not_pending             | not_pending
+POST /two-factor/recovery
+     no token, or foreign token | login     | csrf              | csrf                   | enrol                  | csrf                    | csrf
+     nothing                    | login     | not_pending       | malformed              | enrol                  | not_pending             | not_pending
+     answers                    | login     | not_pending       | asked                  | enrol                  | not_pending             | not_pending
+GET  /two-factor/recovery/cancel | malformed | malformed        | malformed              | malformed              | malformed               | malformed
+POST /two-factor/recovery/cancel
+     nothing, or foreign token  | malformed | malformed         | malformed              | malformed              | malformed               | malformed
+     unknown ticket             | invalid_ticket | invalid_ticket | invalid_ticket       | invalid_ticket         | invalid_ticket          | invalid_ticket
+POST /two-factor/recovery/stop
+     no token, or foreign token | login     | csrf              | challenge              | enrol                  | csrf                    | csrf
+     nothing                    | login     | not_enabled       | challenge              | enrol                  | recovery_over           | recovery_over
+
 GET  /two-factor/assets/*       | 200       | 200               | 200                    | 200                    | 200                     | 200
 `
 
@@ -162,6 +182,17 @@ POST /transfer
      no token, or foreign token | login                | enrol                  | challenge                    | enrol                    | csrf                        | step up
      nothing                    | login                | enrol                  | challenge                    | enrol                    | invalid_transfer            | step up
      25 pounds                  | login                | enrol                  | challenge                    | enrol                    | 303 /account#transfers, 200 | step up
+GET  /admin/two-factor/users | login | not_authorized | challenge | enrol | not_authorized | not_authorized
+GET  /admin/two-factor/users.csv | login | not_authorized | challenge | enrol | not_authorized | not_authorized
+GET  /admin/two-factor/users/:id/reset | login | not_authorized | challenge | enrol | not_authorized | not_authorized
+POST /admin/two-factor/users/:id/reset
+     nothing, or no token | login | not_authorized | challenge | enrol | not_authorized | not_authorized
+GET  /admin/two-factor/recovery | login | not_authorized | challenge | enrol | not_authorized | not_authorized
+GET  /admin/two-factor/recovery/:id | login | not_authorized | challenge | enrol | not_authorized | not_authorized
+POST /admin/two-factor/recovery/:id/approve
+     nothing, or no token | login | not_authorized | challenge | enrol | not_authorized | not_authorized
+POST /admin/two-factor/recovery/:id/reject
+     nothing, or no token | login | not_authorized | challenge | enrol | not_authorized | not_authorized
 GET  /api/me                    | not_authenticated    | 200                    | challenge, not_authenticated | enrol, not_authenticated | 200                         | 200
 `
 

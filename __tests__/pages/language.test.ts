@@ -11,16 +11,18 @@ const root = join(__dirname, '../..')
 const of = (accepted: string[], options: LanguagesOptions = {}) =>
   createLanguages(options).of({ acceptsLanguages: () => accepted } as never)
 
-const german = { 'de.json': '{ "common": { "back": "Zurück" } }', 'ar.json': '{}', 'pt-BR.json': '{}' }
+const german = { 'da.json': '{ "common": { "back": "Tilbage" } }', 'ar.json': '{}', 'pt-BR.json': '{}' }
 
 describe('choosing', () => {
   const locales = folderOf(german)
   test.each([
     [['de-AT', 'en'], 'de'],
-    [['fr', 'de'], 'de'],
-    [['fr'], 'en'],
+    [['it', 'de'], 'de'],
+    [['it'], 'en'],
     [['pt-br'], 'pt-BR'],
-    [['pt'], 'en'],
+    [['nl'], 'en'],
+    [['pt'], 'pt'],
+    [['zh-Hant-TW'], 'zh'],
     [['*'], 'en'],
     [['x'.repeat(5000), '../../etc', '__proto__', 'constructor'], 'en'],
     [[], 'en'],
@@ -31,11 +33,23 @@ describe('choosing', () => {
   test("the host's word goes first, if there is a catalogue for it", () => {
     expect(of(['en'], { locales, language: () => 'de' }).tag).toBe('de')
     expect(of(['de'], { locales, language: () => undefined }).tag).toBe('de')
-    expect(of(['de'], { locales, language: () => 'fr' }).tag).toBe('de')
+    expect(of(['de'], { locales, language: () => 'it' }).tag).toBe('de')
+  })
+
+  test.each([
+    [{ session: { lang: 'de' }, language: 'fr', locale: 'es' }, 'de'],
+    [{ session: {}, language: 'fr', locale: 'es' }, 'fr'],
+    [{ language: 'dev', locale: 'es' }, 'es'],
+    [{ session: { lang: ['de'] }, language: ['fr'], locale: 7 }, 'ja'],
+    [{ session: undefined }, 'ja'],
+  ])('what the user chose goes before the browser: %j -> %s', (chosen, tag) => {
+    const req = { ...chosen, acceptsLanguages: () => ['ja'] } as never
+    expect(createLanguages().of(req).tag).toBe(tag)
+    expect(createLanguages({ language: () => 'ar' }).of(req).tag).toBe('ar')
   })
 
   test('reads Accept-Language, and says so in the page', async () => {
-    const page = await show(samples.disable, { locales }).set('Accept-Language', 'fr;q=0.9, ar;q=0.8')
+    const page = await show(samples.disable, { locales }).set('Accept-Language', 'it;q=0.9, ar;q=0.8')
     expect(page.text).toContain('<html lang="ar" dir="rtl">')
     expect(page.text).toMatch(/<section class="sf-card[^>]* lang="ar" dir="rtl"/)
   })
@@ -43,8 +57,8 @@ describe('choosing', () => {
 
 describe("the host's catalogues", () => {
   test('a language of their own falls back to English word by word', () => {
-    const language = of(['de'], { locales: folderOf(german) })
-    expect(language.t('common.back')).toBe('Zurück')
+    const language = of(['da'], { locales: folderOf(german) })
+    expect(language.t('common.back')).toBe('Tilbage')
     expect(language.t('common.cancel')).toBe('Cancel')
   })
 
@@ -91,8 +105,10 @@ describe('problems', () => {
   test.each(Object.keys(httpStatusOf) as (keyof typeof httpStatusOf)[])(
     '%s has a title and a detail',
     (code) => {
-      expect(problemTitle(language, code)).not.toContain('problems.')
-      expect(problemDetail(language, { code })).not.toContain('problems.')
+      expect(problemTitle(language, { code })).not.toContain('problems.')
+      // These two are never told without their moment.
+      const moment = { lockedUntil: new Date(0), retryAt: new Date(0) }
+      expect(problemDetail(language, { code, ...moment })).not.toContain('problems.')
     },
   )
 

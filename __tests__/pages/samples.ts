@@ -17,6 +17,7 @@ const on: Named<'settings'> = {
   graceUntil: null,
   justReplaced: false,
   asksFirst: false,
+  recovery: null,
 }
 const start: Named<'enable-start'> = {
   name: 'enable-start',
@@ -53,9 +54,75 @@ const challenge: Named<'challenge'> = {
   trustFor: null,
   method: 'totp',
   otherMethod: 'backup-code',
+  recovery: false,
   maskedName: 'a…e@example.com',
   expiresAt: soon(600),
   lock: null,
+}
+
+const recovery: Named<'recovery'> = {
+  name: 'recovery',
+  state: null,
+  effectiveAt: null,
+  until: null,
+  delay: 86_400_000,
+  fields: [
+    { name: 'firstName', typed: '', wrong: false },
+    { name: 'lastName', typed: '', wrong: false },
+    { name: 'phone', typed: '', wrong: false },
+  ],
+}
+const asked: Named<'recovery'> = { ...recovery, state: 'requested', until: soon(7 * 86_400) }
+const cancelling: Named<'recovery-cancel'> = {
+  name: 'recovery-cancel',
+  state: 'requested',
+  effectiveAt: null,
+  ticket: 'ticket-1',
+}
+
+const listed = (more: Partial<Named<'admin/users'>['users'][number]> = {}) => ({
+  id: 'u-alice',
+  name: 'Alice Liddell',
+  email: 'alice@example.com',
+  status: 'activated' as const,
+  methods: ['totp' as const, 'backup-code' as const],
+  since,
+  backupCodesRemaining: 4,
+  lastUsedAt: since,
+  lockedUntil: null,
+  suspended: false,
+  ...more,
+})
+const off = {
+  status: 'not-activated' as const,
+  methods: [],
+  since: null,
+  backupCodesRemaining: 0,
+  lastUsedAt: null,
+}
+const users: Named<'admin/users'> = {
+  name: 'admin/users',
+  base: '/admin/two-factor',
+  users: [
+    listed(),
+    listed({ id: 'u-bob', name: 'Bob', ...off }),
+    listed({ id: 'u-carol', name: '', lockedUntil: soon(600), lastUsedAt: null }),
+    listed({ id: 'u-dan', email: '', suspended: true }),
+    listed({ id: 'u-eve', name: 'Eve', ...off, status: 'unavailable', backupCodesRemaining: null }),
+  ],
+  status: null,
+  search: '',
+  next: null,
+  onward: false,
+  totals: { activated: 3, notActivated: 2 },
+  recovery: false,
+  notice: null,
+}
+const resetting: Named<'admin/reset'> = {
+  name: 'admin/reset',
+  base: '/admin/two-factor',
+  user: listed(),
+  reason: '',
 }
 
 const device = (label: string, current: boolean) => ({
@@ -108,7 +175,8 @@ export const samples = {
   fresh,
   freshReplaced: { ...fresh, replaced: true },
   freshGone: { ...fresh, codes: null },
-  backupCodes: { name: 'backup-codes', backupCodes: left(1), set: 'set-1' },
+  backupCodesLast: { name: 'backup-codes', backupCodes: left(0), set: 'set-1', later: '/account' },
+  backupCodes: { name: 'backup-codes', backupCodes: left(1), set: 'set-1', later: null },
   challenge,
   challengeTrust: { ...challenge, trustFor: 30 * 86_400_000 },
   challengeTrustLocked: { ...challenge, trustFor: 43_200_000, lock: { until: soon(29) } },
@@ -168,5 +236,54 @@ export const samples = {
     lock: { method: 'totp', until: null, otherMethod: null },
     problem: { code: 'locked', lockedUntil: null },
   },
+  challengeRecovery: { ...challenge, recovery: true },
+  challengeSuspendedRecovery: { ...challenge, recovery: true, lock: { until: null } },
+  onWithRecovery: { ...on, recovery: { effectiveAt: null } },
+  onWithApprovedRecovery: { ...on, recovery: { effectiveAt: soon(86_400) } },
+  recovery,
+  recoveryWrong: {
+    ...recovery,
+    fields: [
+      { name: 'firstName', typed: 'Alice', wrong: false },
+      { name: 'memberNumber', typed: '', wrong: true },
+    ],
+    problem: { code: 'malformed', about: 'answers' },
+  },
+  recoveryTooOften: {
+    ...recovery,
+    state: 'cancelled',
+    problem: { code: 'recovery_limit', retryAt: soon(3600) },
+  },
+  recoveryAsked: asked,
+  recoveryApproved: { ...asked, state: 'approved', effectiveAt: soon(86_400) },
+  recoveryRejected: { ...recovery, state: 'rejected' },
+  recoveryExpired: { ...recovery, state: 'expired' },
+  recoveryWithdrawn: { ...recovery, state: 'withdrawn' },
+  recoveryCompleted: { ...recovery, state: 'completed' },
+  recoveryCancel: cancelling,
+  recoveryCancelApproved: { ...cancelling, state: 'approved', effectiveAt: soon(86_400) },
+  recoveryIsCancelled: { ...cancelling, state: 'cancelled' },
+  recoveryIsRejected: { ...cancelling, state: 'rejected' },
+  recoveryIsExpired: { ...cancelling, state: 'expired' },
+  recoveryIsWithdrawn: { ...cancelling, state: 'withdrawn' },
+  recoveryIsCompleted: { ...cancelling, state: 'completed' },
+  users,
+  usersInTheMiddle: {
+    ...users,
+    status: 'activated',
+    search: 'al',
+    next: 'bmV4dA',
+    onward: true,
+    recovery: true,
+  },
+  usersAfterReset: { ...users, totals: null, notice: { what: 'reset', about: 'Bob' } },
+  usersNobody: { ...users, users: [], totals: { activated: 0, notActivated: 0 } },
+  usersNotFound: { ...users, users: [], search: '<nobody>' },
+  usersNoMore: { ...users, users: [], onward: true },
+  usersAllActivated: { ...users, users: [], status: 'not-activated' },
+  resetUser: resetting,
+  resetUserWithoutReason: { ...resetting, problem: { code: 'malformed', about: 'reason' } },
+  resetUserInvalid: { ...resetting, reason: 'lost phone', problem: refused },
+  resetUserLocked: { ...resetting, problem: { code: 'locked', lockedUntil: soon(60) } },
   problem: { name: 'problem', problem: { code: 'unavailable' }, wayBack: '/' },
 } as const satisfies Record<string, Page>

@@ -1,7 +1,8 @@
 import passport from 'passport'
 import { type Duration, milliseconds } from '../../lib/duration'
 import { ConfigurationError } from '../../lib/errors'
-import { readOptions, type SecondFactorOptions } from '../../lib/options'
+import type { SecondFactorOptions } from '../../lib/options'
+import { readOptions } from '../../lib/settings'
 import { MemoryStore } from '../../lib/stores/memory'
 
 const KEY = Buffer.from('0123456789abcdef0123456789abcdef')
@@ -13,6 +14,8 @@ const needed: Options = {
   keys: [KEY],
   store: new MemoryStore(),
 }
+
+const notify = { transport: { sendMail() {} }, from: 'a@b.example', recipients: () => [] }
 
 /** The code of the complaint, whose message names the option and ends in the code. */
 function complaint(act: () => unknown): string | null {
@@ -36,6 +39,8 @@ test('four options are enough, and these are the others', () => {
     path: '/two-factor',
     loginUrl: '/login',
     logoutUrl: '/logout',
+    notify: null,
+    recovery: null,
     challengeUrl: null,
     onVerified: null,
     onCancelled: null,
@@ -87,6 +92,27 @@ test.each<[string, string, unknown]>([
   ['SF_BACKUP_CODES', '21 backup codes', { ...needed, backupCodes: 21 }],
   ['SF_BACKUP_CODES', 'two and a half backup codes', { ...needed, backupCodes: 2.5 }],
   ['SF_BACKUP_CODES', 'a text for their number', { ...needed, backupCodes: '5' }],
+  [
+    'SF_OPTIONS',
+    'an option of trustedDevices that is none',
+    { ...needed, trustedDevices: { maxAge: 1, age: 2 } },
+  ],
+  [
+    'SF_OPTIONS',
+    'an option of csrf that is none',
+    { ...needed, csrf: { token() {}, verify: 'before', name: 'x' } },
+  ],
+  ['SF_OPTIONS', 'an option of notify that is none', { ...needed, notify: { ...notify, settingsURL: 'x' } }],
+  [
+    'SF_NOTIFY',
+    'a settingsUrl without a host',
+    { ...needed, notify: { ...notify, settingsUrl: 'https://' } },
+  ],
+  [
+    'SF_NOTIFY',
+    'a settingsUrl with a word before',
+    { ...needed, notify: { ...notify, settingsUrl: 'httpsx:/a' } },
+  ],
   ['SF_DURATION', 'a revalidateAfter without a unit', { ...needed, revalidateAfter: '60' }],
 ])('%s: %s', (code, _what, options) => {
   expect(complaint(() => readOptions(options as Options))).toBe(code)

@@ -31,6 +31,9 @@ const cases = {
   changes: 'list(): rows that come and go between two pages lose no others',
   erases: 'delete(): erases one account, and no row is no error',
   anew: 'delete(): the account begins anew, its old version is worth nothing',
+  manyOrder: 'getMany(), if there is one, answers what get() does, in the order of the ids',
+  manyAny: 'getMany(), if there is one, takes any ids, and any number of them',
+  manyNow: 'getMany(), if there is one, hands out copies of what is there now',
   seen: 'clients: a write that was answered is seen by all of them',
   first: 'clients: of first writes at once exactly one succeeds',
   one: 'clients: of writes at once from one version exactly one succeeds',
@@ -152,6 +155,14 @@ const withList = (
     override list = async (after: string | null, limit: number) =>
       list({ rows: this.rows, sorted: (compare) => this.sorted(compare) }, after, limit)
   }
+
+const withMany = (
+  getMany: (rows: Rows, ids: readonly string[]) => (StoredRecord | null | undefined)[],
+): StoreClass =>
+  class extends Right {
+    readonly getMany = async (ids: readonly string[]) => getMany(this.rows, ids) as (StoredRecord | null)[]
+  }
+const copyOf = (row: StoredRecord | undefined) => (row ? { ...row } : null)
 
 /** What is wrong with a store, and the cases that find it: these, and no others. */
 const wrong: Record<string, [CaseKey[] | 'nearly all', StoreClass]> = {
@@ -324,6 +335,50 @@ const wrong: Record<string, [CaseKey[] | 'nearly all', StoreClass]> = {
         .slice(0, limit - 1),
     ),
   ],
+  'answers many as it finds them': [
+    ['manyOrder', 'manyAny'],
+    withMany((rows, ids) => [...rows].filter(([id]) => ids.includes(id)).map(([, row]) => ({ ...row }))),
+  ],
+  'answers many in the order of the ids': [
+    ['manyOrder', 'manyAny'],
+    withMany((rows, ids) => {
+      const sorted = [...ids].sort(byBytes)
+      return sorted.map((id) => copyOf(rows.get(id)))
+    }),
+  ],
+  'answers many of each id once': [
+    ['manyOrder'],
+    withMany((rows, ids) => [...new Set(ids)].map((id) => copyOf(rows.get(id)))),
+  ],
+  'answers many with undefined for none': [
+    ['manyOrder', 'manyAny'],
+    withMany((rows, ids) => ids.map((id) => copyOf(rows.get(id)) ?? undefined)),
+  ],
+  'answers a thousand of many': [
+    ['manyAny'],
+    withMany((rows, ids) => ids.map((id, i) => (i < 1000 ? copyOf(rows.get(id)) : null))),
+  ],
+  'lower-cases many ids': [
+    ['manyAny'],
+    withMany((rows, ids) => ids.map((id) => copyOf(rows.get(id.toLowerCase())))),
+  ],
+  'hands out the very records that it keeps, if many': [
+    ['manyNow'],
+    withMany((rows, ids) => ids.map((id) => rows.get(id) ?? null)),
+  ],
+  'remembers many': [
+    ['manyNow'],
+    class extends Right {
+      readonly remembered = new Map<string, StoredRecord | null>()
+      async getMany(ids: readonly string[]) {
+        return ids.map((id) => {
+          const row = this.remembered.get(id) ?? copyOf(this.rows.get(id))
+          this.remembered.set(id, row)
+          return row
+        })
+      }
+    },
+  ],
   'deletes nothing': [
     ['erases', 'anew'],
     class extends Right {
@@ -446,7 +501,7 @@ describe('what it says', () => {
     if (!(error instanceof StoreConformanceError)) throw new Error('it passes')
     expect(error.report.failed.map(({ name }) => name)).toEqual(namesOf(['large', 'characters']))
     const lines = error.message.split('\n')
-    expect(lines[0]).toBe('The store does not keep the contract: 22 passed, 2 failed, 4 not checked')
+    expect(lines[0]).toBe('The store does not keep the contract: 25 passed, 2 failed, 4 not checked')
     expect(lines).toContain(`FAILED ${cases.large}`)
     expect(lines).toContain(`- ${cases.cut} [not checked: needs option \`cut\`]`)
   })

@@ -471,6 +471,11 @@ describeWith(['redis', 'redisCli'], 'RedisStore', () => {
         { accountId: 'alice', record: { version: 0, activated: false, sealed: '' } },
         { accountId: 'bob', record: record(1) },
       ])
+      expect(await store.getMany(['bob', 'alice', 'carol'])).toEqual([
+        record(1),
+        { version: 0, activated: false, sealed: '' },
+        null,
+      ])
       // No row at all is what a first write expects, and this is not that.
       const write = await store.compareAndSet('alice', 0, record(1)).catch((error) => error.message)
       expect([false, 'A row of the second factors in Redis is damaged']).toContain(write)

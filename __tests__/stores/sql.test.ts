@@ -222,6 +222,11 @@ describe('what it does not believe', () => {
       { accountId: 'alice', record: { version: 0, activated: false, sealed: '' } },
       { accountId: 'bob', record: one },
     ])
+    expect(await store.getMany(['bob', 'alice', 'carol'])).toEqual([
+      one,
+      { version: 0, activated: false, sealed: '' },
+      null,
+    ])
   })
 
   test.each(['a\0b', '\0', 'a\ud800', '\udfffb'])('the account id %j', async (id) => {

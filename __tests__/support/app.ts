@@ -64,6 +64,8 @@ export function createTestApp(options: TestAppOptions = {}): TestApp {
     now: clock.now,
     verifyPassword: (_user, password) => password === PASSWORD,
     passport: hostPassport,
+    // What comes of a slow store has tests of its own: elsewhere a busy machine is no failure.
+    storeTimeout: '30s',
     ...options.secondFactor,
   })
 

@@ -88,10 +88,14 @@ async function listening(server: Server): Promise<AddressInfo> {
 
 /** What a phone would show for the key, now or so many steps later. */
 export function phoneCode(key: string, stepsLater = 0): string {
+  return phoneCodes(key, stepsLater, 1)[0] as string
+}
+
+/** What it would show from then on, in so many steps. */
+export function phoneCodes(key: string, stepsLater: number, steps: number): string[] {
   const at = new Date(Date.now() + stepsLater * 30_000).toISOString().replace('T', ' ').slice(0, 19)
-  return execFileSync('oathtool', ['--totp', '-b', key.replace(/\s/g, ''), '-N', `${at} UTC`], {
-    encoding: 'utf8',
-  }).trim()
+  const args = ['--totp', '-b', key.replace(/\s/g, ''), '-N', `${at} UTC`, '-w', String(steps - 1)]
+  return execFileSync('oathtool', args, { encoding: 'utf8' }).trim().split('\n')
 }
 
 /** What axe-core finds wrong with the page, a line each. */
@@ -100,6 +104,8 @@ export async function violations(page: Page): Promise<string[]> {
   const options: axe.RunOptions = {
     resultTypes: ['violations'],
     rules: { 'target-size': { enabled: true } },
+    // Style sheets are fetched again for a rule that is off, unless told otherwise.
+    preload: { assets: ['media'] },
   }
   const found: axe.Result[] = await page.evaluate(
     `axe.run(document, ${JSON.stringify(options)}).then((results) => results.violations)`,
@@ -120,7 +126,8 @@ export function misfits(page: Page): Promise<string[]> {
       const { width, height, left, right } = element.getBoundingClientRect()
       const style = window.getComputedStyle(element)
       if (width <= 1 || height <= 1 || style.visibility === 'hidden') continue
-      const skipLink = left < -100 && style.position === 'absolute'
+      const away = left < -100 || left >= window.innerWidth
+      const skipLink = away && style.position === 'absolute'
       if (!skipLink && (left < -0.5 || right > window.innerWidth + 0.5))
         found.push(`outside: ${tag(element)}`)
       // What is cut on purpose says so with an ellipsis.
@@ -135,8 +142,65 @@ export function misfits(page: Page): Promise<string[]> {
   })
 }
 
+/** Text that lies on other text, or that reaches out of the box that it is in; a line each. */
+export function collisions(page: Page): Promise<string[]> {
+  return page.locator('body').evaluate((body) => {
+    const document = body.ownerDocument
+    const window = document.defaultView
+    const found: string[] = []
+    const pieces: { text: string; left: number; right: number; top: number; bottom: number }[] = []
+    // What only screen readers see is a dot.
+    const isDot = (element: typeof body): boolean =>
+      element !== body && (element.clientWidth === 1 || isDot(element.parentElement))
+    const walker = document.createTreeWalker(body, window.NodeFilter.SHOW_TEXT)
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+      const text = node.textContent.trim().slice(0, 60)
+      const parent = node.parentElement
+      if (!text || parent.matches('script, style, noscript, option') || !parent.checkVisibility()) continue
+      if (isDot(parent)) continue
+      let box = parent
+      while (window.getComputedStyle(box).display.startsWith('inline') && box !== body)
+        box = box.parentElement
+      const bounds = box.getBoundingClientRect()
+      const range = document.createRange()
+      range.selectNodeContents(node)
+      for (const { left, right, top, bottom } of range.getClientRects()) {
+        if (right - left < 1 || left < -100 || left >= window.innerWidth) continue
+        if (left < bounds.left - 1 || right > bounds.right + 1) found.push(`out of its box: ${text}`)
+        // A line is as high as its font wants; the letters are in the middle of it.
+        const quarter = (bottom - top) / 4
+        pieces.push({ text, left, right, top: top + quarter, bottom: bottom - quarter })
+      }
+    }
+    pieces.forEach((one, index) => {
+      for (const other of pieces.slice(index + 1)) {
+        const wide = Math.min(one.right, other.right) - Math.max(one.left, other.left)
+        const high = Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top)
+        if (wide > 1 && high > 1) found.push(`on one another: ${one.text} | ${other.text}`)
+      }
+    })
+    return found
+  })
+}
+
+/** An element that was looked up. */
+export type Target = NonNullable<Awaited<ReturnType<Locator['elementHandle']>>>
+
+/** Whether Shift+Tab comes to an element sooner than Tab. */
+export function isBehind(element: Target): Promise<boolean> {
+  return element.evaluate((own) => {
+    const { activeElement, body } = own.ownerDocument
+    const stops = 'a[href], button, input:not([type=hidden]), select, summary'
+    const all: (typeof own)[] = [...body.querySelectorAll(stops)].filter((each) => each.checkVisibility())
+    // The page itself is a stop, too, before the first and after the last.
+    const round = all.length + 1
+    const forwards = all.indexOf(own) - all.indexOf(activeElement)
+    return (forwards + round) % round > round / 2
+  })
+}
+
 /** Whether the focus is on this element; if it is nowhere to be seen, what has it. */
-export function focusFrom(element: Locator): Promise<{ here: boolean; unseen: string | null }> {
+export function focusFrom(element: Target): Promise<{ here: boolean; unseen: string | null }> {
   return element.evaluate((own) => {
     const { activeElement, body, defaultView: window } = own.ownerDocument
     const here = activeElement === own

@@ -1,9 +1,32 @@
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
 import type { Express } from 'express'
 import request, { type Response } from 'supertest'
 import { PASSWORD } from './app'
 import { Authenticator } from './authenticator'
 
 type Body = Record<string, unknown>
+
+const servers = new Map<Express, Server>()
+afterAll(() => {
+  for (const server of servers.values()) {
+    server.close()
+    server.closeAllConnections()
+  }
+})
+
+/** One server for an app: left to itself, supertest opens one for each request. An address, or a server, is its own. */
+async function serverOf(app: Express): Promise<Express | Server> {
+  if (typeof app !== 'function') return app
+  const server = servers.get(app) ?? createServer(app)
+  if (!servers.has(app)) {
+    servers.set(app, server)
+    server.keepAliveTimeout = 0
+    server.listen(0, '127.0.0.1')
+  }
+  if (!server.listening) await once(server, 'listening')
+  return server
+}
 
 /** A program or a browser with its cookies. */
 export class Client {
@@ -34,7 +57,7 @@ export class Client {
     body?: Body | string,
     headers: Record<string, string> = {},
   ): Promise<Response> {
-    const test = request(this.app)[method.toLowerCase() as 'get'](path)
+    const test = request(await serverOf(this.app))[method.toLowerCase() as 'get'](path)
     test.redirects(0).ok(() => true)
     test.set('Accept', this.kind === 'person' ? 'text/html,application/xhtml+xml' : 'application/json')
     if (this.kind === 'person' && method === 'GET') test.set('Sec-Fetch-Dest', 'document')

@@ -36,6 +36,7 @@ export class World {
   readonly #dataDir = mkdtempSync(join(tmpdir(), 'table-'))
   readonly #sessions = new session.MemoryStore() as session.MemoryStore & { sessions: Record<string, string> }
   #store = new MemoryStore()
+  #requests = new MemoryStore()
   readonly #beginnings = new Map<State, Beginning>()
   #saved = { sessions: {}, records: [] as { accountId: string; record: StoredRecord }[] }
   #close: () => unknown = () => {}
@@ -60,6 +61,12 @@ export class World {
         get: (accountId) => world.#store.get(accountId),
         compareAndSet: (accountId, version, next) => world.#store.compareAndSet(accountId, version, next),
       },
+      recoveryStore: {
+        get: (accountId) => world.#requests.get(accountId),
+        compareAndSet: (accountId, version, next) => world.#requests.compareAndSet(accountId, version, next),
+        list: (after, limit) => world.#requests.list(after, limit),
+        delete: (accountId) => world.#requests.delete(accountId),
+      },
       now: world.clock.now,
       policy: ({ username }) => (username === 'carol' ? 'required' : 'optional'),
     })
@@ -79,6 +86,7 @@ export class World {
     const { client, time } = this.#beginnings.get(state) as Beginning
     this.#sessions.sessions = { ...this.#saved.sessions }
     this.#store = new MemoryStore()
+    this.#requests = new MemoryStore()
     for (const { accountId, record } of this.#saved.records) {
       await this.#store.compareAndSet(accountId, 0, record)
     }

@@ -19,3 +19,12 @@ export function accountId(id: unknown): string {
     'An account id is a whole number or a text of 1 to 255 characters; option account, or a call, gave something else',
   )
 }
+
+/** The same of what somebody else has written; null: no account id. */
+export function knownAccountId(id: unknown): string | null {
+  try {
+    return accountId(id)
+  } catch {
+    return null
+  }
+}

@@ -5,6 +5,8 @@ import {
   checkFirstCode,
   disable,
   enrol,
+  type Recovered,
+  recover,
   replace,
   reset,
   type StagedEnrolment,
@@ -12,6 +14,7 @@ import {
 import { type Lock, lockOf, withFailure, withoutFailures } from './lockout'
 import { type AccountRecord, isEnrolled, type Method, type Ruling, revokeSessions } from './record'
 import type { AccountRecords } from './records'
+import { soundClock } from './sound-clock'
 import type { TypedCode } from './typed-code'
 import { type HashedCode, hashFor, type Verdict, verify } from './verification'
 
@@ -34,6 +37,8 @@ export interface AccountStatus {
   locks: Record<Method, Lock | null>
   /** Browsers at which the user is not asked again. */
   devices: Omit<TrustedDevice, 'hash'>[]
+  /** The factors were taken off by a recovery, and the user has not enrolled since. */
+  mustEnrol: boolean
 }
 
 /** The epoch of the asking session is over: nothing was evaluated and nothing changed. */
@@ -78,13 +83,25 @@ export class Accounts {
   /** @param trustAge how long a device is trusted, milliseconds; 0: none is */
   constructor(records: AccountRecords, now: () => number, backupCodeCount: number, trustAge = 0) {
     this.#records = records
-    this.#now = now
+    this.#now = soundClock(now)
     this.#backupCodeCount = backupCodeCount
     this.#trustAge = trustAge
   }
 
   async status(accountId: string): Promise<AccountStatus> {
     return statusOf(await this.#records.read(accountId), this.#now(), this.#trustAge)
+  }
+
+  /** Of several accounts, read together. Null: that record cannot be read. */
+  async statuses(accountIds: readonly string[]): Promise<Map<string, AccountStatus | null>> {
+    const records = await this.#records.readMany(accountIds)
+    const now = this.#now()
+    return new Map([...records].map(([id, record]) => [id, record && statusOf(record, now, this.#trustAge)]))
+  }
+
+  /** How many have a second factor; null: the store has no `list`. */
+  countActivated(): Promise<number | null> {
+    return this.#records.countActivated()
   }
 
   /**
@@ -276,6 +293,16 @@ export class Accounts {
     return (await this.#records.transact(accountId, reset)).wasEnabled
   }
 
+  /**
+   * Carries out an approved recovery.
+   *
+   * @param factor the one that it takes off: when it was enrolled, and when a code of it had last been accepted as the
+   *   recovery was asked for, milliseconds since 1970
+   */
+  recover(accountId: string, factor: { since: number; usedAt: number | null }): Promise<Recovered> {
+    return this.#records.transact<Recovered>(accountId, (record, now) => recover(record, factor, now))
+  }
+
   /** The account is closed: another user who is given its id inherits nothing. */
   forget(accountId: string): Promise<void> {
     return this.#records.forget(accountId)
@@ -308,5 +335,6 @@ export function statusOf(record: AccountRecord, now: number, trustAge = 0): Acco
     lastUsedAt: record.lastUsedAt,
     locks: { totp: lockOf(record, 'totp', now), 'backup-code': lockOf(record, 'backup-code', now) },
     devices: liveDevices(record, trustAge, now).map(({ hash: _hash, ...device }) => device),
+    mustEnrol: record.mustEnrol === true,
   }
 }

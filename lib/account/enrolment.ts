@@ -117,6 +117,28 @@ export function reset(record: AccountRecord, now: number): Ruling<{ wasEnabled: 
   }
 }
 
+/** Whether a recovery took the factor off: in this very write, in one before it, or not at all. */
+export type Recovered = 'now' | 'before' | 'spared'
+
+/**
+ * What was approved comes true: every factor, code, lock, trusted device and session is gone, and the user must enrol
+ * before anything else. Only the factor that the approval was about, and only if no code was accepted since the
+ * request: otherwise its owner has it after all, and it is spared.
+ *
+ * @param since when that factor was enrolled, milliseconds since 1970
+ * @param usedAt when a code of it had last been accepted as the recovery was asked for, milliseconds since 1970
+ */
+export function recover(
+  record: AccountRecord,
+  { since, usedAt }: { since: number; usedAt: number | null },
+  now: number,
+): Ruling<Recovered> {
+  if (record.mustEnrol) return { record, outcome: 'before' }
+  if (record.totp?.since !== since || record.lastUsedAt !== usedAt) return { record, outcome: 'spared' }
+  const { record: empty } = reset(record, now)
+  return { record: { ...empty, mustEnrol: true }, outcome: 'now' }
+}
+
 function credential(
   { secret, step, clockSide }: { secret: Uint8Array; step: number; clockSide: -1 | 0 | 1 },
   now: number,

@@ -8,6 +8,9 @@ export const LONGEST_LOCK = 3_600_000
 /** The failure in a row that suspends the method until it is replaced (NIST SP 800-63B section 5.2.2: 100). */
 export const SUSPEND_AT = 100
 
+/** How far the clocks of two processes may differ, milliseconds. */
+const CLOCK_SKEW = 60_000
+
 /** Why nothing is evaluated now. */
 export interface Lock {
   /** Milliseconds since 1970; null: suspended, waiting does not help. */
@@ -23,6 +26,8 @@ export function endOf({ until }: Lock): Date | null {
 export function lockOf(record: AccountRecord, guarded: Guarded, now: number): Lock | null {
   const { count, lockedUntil } = record.failures[guarded]
   if (count >= SUSPEND_AT) return { until: null }
+  // No lock is that long: it was made before the clock was set back, and would last until that time comes again.
+  if (lockedUntil > now + LONGEST_LOCK + CLOCK_SKEW) return null
   return now < lockedUntil ? { until: lockedUntil } : null
 }
 

@@ -54,11 +54,13 @@ export interface AccountRecord {
   disabledAt: number | null
   /** Browsers at which the user is not asked again. */
   devices: TrustedDevice[]
+  /** The factors were taken off by a recovery: nothing else goes on before there is a new one. Absent: no. */
+  mustEnrol?: true
 }
 
 /** A rule's answer: the next record (the very same object when nothing changes) and what to tell. */
-export interface Ruling<Outcome> {
-  record: AccountRecord
+export interface Ruling<Outcome, R = AccountRecord> {
+  record: R
   outcome: Outcome
 }
 

@@ -1,8 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Keyring } from '../crypto/keyring'
 import { ConfigurationError, UnavailableError } from '../errors'
+import { rowsOf } from '../stores/rows'
 import type { SecondFactorStore, StoredRecord } from '../stores/store'
 import { type AccountRecord, EMPTY_RECORD, isEnrolled, parse, type Ruling, serialize } from './record'
+import { soundClock } from './sound-clock'
 import { TimeLimit } from './time-limit'
 
 /** Lost races in a row after which something else must be wrong. */
@@ -10,18 +12,40 @@ const MOST_ATTEMPTS = 50
 const LONGEST_PAUSE = 50
 /** How many times as long as a call on one account a page of all accounts may take. */
 const LISTING = 24
+/** Rows that are counted at once. */
+const COUNTED = 1000
+
+type ListedRow = { accountId: string; record: StoredRecord }
 
 /** A row of the store, for those who go through all of them. */
-export interface AccountRow {
+export interface Row<R> {
   accountId: string
   /** Null: it does not open. */
-  record: AccountRecord | null
+  record: R | null
   /** Sealed by the first key. */
   current: boolean
 }
 
-/** Reads account records and changes them, one conditional write at a time: nobody else reads or writes a row. */
-export class AccountRecords {
+export type AccountRow = Row<AccountRecord>
+
+/** What a store's rows hold: the accounts themselves, or something else that is kept of each of them. */
+export interface Form<R> {
+  /** The record of an account that has none yet. */
+  empty: R
+  /** What the row's column of that name says. */
+  isActivated(record: R): boolean
+  serialize(record: R): string
+  /** @throws UnavailableError when the text is not of a form that this version knows */
+  parse(text: string): R
+  /** What is left where the store cannot erase a row. */
+  forgotten(record: R): R
+  /** Goes into the seal, so that a row of one kind does not open as one of another. */
+  kind?: string
+}
+
+/** Reads sealed records and changes them, one conditional write at a time: nobody else reads or writes a row. */
+export class Records<R> {
+  readonly #form: Form<R>
   readonly #store: SecondFactorStore
   readonly #keyring: Keyring
   readonly #now: () => number
@@ -32,17 +56,34 @@ export class AccountRecords {
    * @param now milliseconds since 1970
    * @param patience milliseconds that one call may wait for the store
    */
-  constructor(store: SecondFactorStore, keyring: Keyring, now: () => number, patience = 5000) {
+  constructor(form: Form<R>, store: SecondFactorStore, keyring: Keyring, now: () => number, patience = 5000) {
+    this.#form = form
     this.#store = store
     this.#keyring = keyring
-    this.#now = now
+    this.#now = soundClock(now)
     this.#patience = patience
   }
 
   /** @throws UnavailableError when the store does not answer in time or the row does not open */
-  async read(accountId: string): Promise<AccountRecord> {
+  async read(accountId: string): Promise<R> {
     const limit = new TimeLimit(this.#patience)
     return (await about(accountId, limit, () => limit.within(() => this.#open(accountId, limit)))).record
+  }
+
+  /**
+   * Several accounts' records, by their ids. One that does not open is null and hides no others.
+   *
+   * @throws UnavailableError when the store does not answer in time
+   */
+  async readMany(accountIds: readonly string[]): Promise<Map<string, R | null>> {
+    const limit = new TimeLimit(this.#patience)
+    const rows = await limit.within(() => asked(limit, () => rowsOf(this.#store, accountIds)))
+    if (!Array.isArray(rows) || rows.length !== accountIds.length) {
+      throw new UnavailableError('The store answered with no list of records')
+    }
+    return new Map(
+      accountIds.map((id, i) => [id, rows[i] === null ? this.#form.empty : this.#unseal(id, rows[i])]),
+    )
   }
 
   /**
@@ -56,8 +97,8 @@ export class AccountRecords {
    */
   transact<Outcome, Prepared = undefined>(
     accountId: string,
-    rule: (record: AccountRecord, now: number, prepared: Prepared) => Ruling<Outcome>,
-    prepare?: (record: AccountRecord, now: number) => Promise<Prepared>,
+    rule: (record: R, now: number, prepared: Prepared) => Ruling<Outcome, R>,
+    prepare?: (record: R, now: number) => Promise<Prepared>,
   ): Promise<Outcome> {
     return this.#inLine(accountId, async (limit) => {
       let tried: { sealed: string; outcome: Outcome } | null = null
@@ -83,10 +124,7 @@ export class AccountRecords {
   async forget(accountId: string): Promise<void> {
     const store = this.#store
     if (!store.delete) {
-      await this.transact(accountId, ({ epoch }) => ({
-        record: { ...EMPTY_RECORD, epoch: epoch + 1 },
-        outcome: null,
-      }))
+      await this.transact(accountId, (record) => ({ record: this.#form.forgotten(record), outcome: null }))
       return
     }
     await this.#inLine(accountId, (limit) => asked(limit, () => store.delete?.(accountId)))
@@ -98,7 +136,7 @@ export class AccountRecords {
    * @throws ConfigurationError `SF_STORE_LIST` when the store has no `list`
    * @throws UnavailableError
    */
-  async list(after: string | null, limit: number): Promise<AccountRow[]> {
+  async list(after: string | null, limit: number): Promise<Row<R>[]> {
     const { list } = this.#store
     if (!list) {
       throw new ConfigurationError(
@@ -106,12 +144,7 @@ export class AccountRecords {
         'This store has no list(), so its accounts cannot be gone through',
       )
     }
-    // Nobody's request waits for this, and a store may have to look at every key.
-    const time = new TimeLimit(LISTING * this.#patience)
-    const rows = await time.within(() => asked(time, () => list.call(this.#store, after, limit)))
-    if (!Array.isArray(rows) || !rows.every((row) => typeof row?.accountId === 'string' && row.record)) {
-      throw new UnavailableError('The store answered with no list of records')
-    }
+    const rows = await this.#page(() => list.call(this.#store, after, limit))
     return rows.map(({ accountId, record }) => ({
       accountId,
       record: this.#unseal(accountId, record),
@@ -119,10 +152,33 @@ export class AccountRecords {
     }))
   }
 
+  /** How many accounts have a second factor, by the column for lists; null: the store has no `list`. */
+  async countActivated(): Promise<number | null> {
+    const { list } = this.#store
+    if (!list) return null
+    let count = 0
+    for (let after: string | null = null; ; ) {
+      const from: string | null = after
+      const rows = await this.#page(() => list.call(this.#store, from, COUNTED))
+      count += rows.filter(({ record }) => record.activated).length
+      if (rows.length < COUNTED) return count
+      after = rows.at(-1)?.accountId ?? null
+    }
+  }
+
+  async #page(question: () => Promise<ListedRow[]>): Promise<ListedRow[]> {
+    // Nobody's request waits for this, and a store may have to look at every key.
+    const time = new TimeLimit(LISTING * this.#patience)
+    const rows = await time.within(() => asked(time, question))
+    if (Array.isArray(rows) && rows.every((row) => typeof row?.accountId === 'string' && row.record))
+      return rows
+    throw new UnavailableError('The store answered with no list of records')
+  }
+
   /** Writes the row as it is, under the first key. @throws UnavailableError */
   reseal(accountId: string): Promise<void> {
     return this.transact(accountId, (record) => ({
-      record: record === EMPTY_RECORD ? record : { ...record },
+      record: record === this.#form.empty ? record : { ...record },
       outcome: undefined,
     }))
   }
@@ -130,31 +186,37 @@ export class AccountRecords {
   async #open(
     accountId: string,
     limit: TimeLimit,
-  ): Promise<{ record: AccountRecord; version: number; sealed: string | null }> {
+  ): Promise<{ record: R; version: number; sealed: string | null }> {
     const stored = await asked(limit, () => this.#store.get(accountId))
-    if (stored === null) return { record: EMPTY_RECORD, version: 0, sealed: null }
+    if (stored === null) return { record: this.#form.empty, version: 0, sealed: null }
     const { version, activated, sealed } = stored ?? {}
     const whole = Number.isSafeInteger(version) && version >= 1 && typeof activated === 'boolean'
     if (!whole || typeof sealed !== 'string') {
       throw new UnavailableError('The store answered with no record')
     }
-    const record = parse(this.#keyring.open(accountId, contextOf(accountId, version, activated), sealed))
-    return { record, version, sealed }
+    return { record: this.#parsed(accountId, { version, activated, sealed }), version, sealed }
   }
 
-  #unseal(accountId: string, { version, activated, sealed }: StoredRecord): AccountRecord | null {
+  #unseal(accountId: string, row: StoredRecord | undefined): R | null {
     try {
-      return parse(this.#keyring.open(accountId, contextOf(accountId, version, activated), sealed))
+      return this.#parsed(accountId, row as StoredRecord)
     } catch {
       return null
     }
   }
 
-  #seal(accountId: string, expectedVersion: number, record: AccountRecord): StoredRecord {
+  #parsed(accountId: string, { version, activated, sealed }: StoredRecord): R {
+    return this.#form.parse(
+      this.#keyring.open(accountId, this.#contextOf(accountId, version, activated), sealed),
+    )
+  }
+
+  #seal(accountId: string, expectedVersion: number, record: R): StoredRecord {
     // A row starts by the clock, so that one that was erased and made again never has a version that it had.
     const version = (expectedVersion || Math.floor(this.#now() / 1000)) + 1
-    const activated = isEnrolled(record)
-    const sealed = this.#keyring.seal(accountId, contextOf(accountId, version, activated), serialize(record))
+    const activated = this.#form.isActivated(record)
+    const context = this.#contextOf(accountId, version, activated)
+    const sealed = this.#keyring.seal(accountId, context, this.#form.serialize(record))
     return { version, activated, sealed }
   }
 
@@ -192,6 +254,12 @@ export class AccountRecords {
     return false
   }
 
+  /** What a row is bound to besides its account's key: it opens only where and as it was written. */
+  #contextOf(accountId: string, version: number, activated: boolean): string {
+    const { kind } = this.#form
+    return JSON.stringify([...(kind === undefined ? [] : [kind]), accountId, version, activated])
+  }
+
   /**
    * Waiting in line takes of the call's own time, so that a store that hangs keeps nobody for longer: whoever is
    * before us has less of it left.
@@ -209,9 +277,19 @@ export class AccountRecords {
   }
 }
 
-/** What a row is bound to besides its account's key: it opens only where and as it was written. */
-function contextOf(accountId: string, version: number, activated: boolean): string {
-  return JSON.stringify([accountId, version, activated])
+/** What is known of each account. */
+export class AccountRecords extends Records<AccountRecord> {
+  constructor(store: SecondFactorStore, keyring: Keyring, now: () => number, patience?: number) {
+    super(ACCOUNTS, store, keyring, now, patience)
+  }
+}
+
+const ACCOUNTS: Form<AccountRecord> = {
+  empty: EMPTY_RECORD,
+  isActivated: isEnrolled,
+  serialize,
+  parse,
+  forgotten: ({ epoch }) => ({ ...EMPTY_RECORD, epoch: epoch + 1 }),
 }
 
 /** What fails says which account it is about: for the host, and in no answer. */

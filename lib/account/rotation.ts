@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { UnavailableError } from '../errors'
-import type { AccountRecords, AccountRow } from './records'
+import type { Records, Row } from './records'
 
 /** Rows that are listed at once. */
 const PAGE = 100
@@ -50,7 +50,7 @@ export class RotationError extends UnavailableError {
  * @throws RotationError at the first failure of the store, so that one that is dead is not asked for every row
  * @throws ConfigurationError `SF_STORE_LIST`
  */
-export async function rotate(records: AccountRecords, options: RotationOptions = {}): Promise<Rotation> {
+export async function rotate<R>(records: Records<R>, options: RotationOptions = {}): Promise<Rotation> {
   const { signal, onProgress } = options
   const unreadable: string[] = []
   const progress = { seen: 0, resealed: 0, unreadable, last: options.after ?? null }
@@ -75,9 +75,9 @@ export async function rotate(records: AccountRecords, options: RotationOptions =
 }
 
 /** Several rows at a time, begun in their order: all before `reached` are done. */
-async function resealAll(
-  records: AccountRecords,
-  rows: AccountRow[],
+async function resealAll<R>(
+  records: Records<R>,
+  rows: Row<R>[],
   signal: AbortSignal | undefined,
 ): Promise<{ reached: number; resealed: number; failure: UnavailableError | null }> {
   let next = 0
@@ -88,7 +88,7 @@ async function resealAll(
   async function work(): Promise<void> {
     while (next < rows.length && !failure && !signal?.aborted) {
       const index = next++
-      const { accountId, record, current } = rows[index] as AccountRow
+      const { accountId, record, current } = rows[index] as Row<R>
       if (current || record === null) continue
       try {
         await records.reseal(accountId)

@@ -12,6 +12,8 @@ export type Verdict =
   | { accepted: false; reason: 'locked'; lock: Lock }
   | { accepted: false; reason: 'not-enrolled' }
 
+const INVALID = { accepted: false, reason: 'invalid' } as const
+
 /** The scrypt hash of a typed backup code, for one set of codes. */
 export interface HashedCode {
   salt: string
@@ -52,6 +54,7 @@ export function verify(
       ? spendStep(record, record.totp, typed.code, now)
       : spendBackupCode(record, hashed)
   if (!spent) {
+    if (typed.method === 'totp' && !isCurrent(record.totp, now)) return { record, outcome: INVALID }
     const failed = withFailure(record, typed.method, now)
     const caused = lockOf(failed, typed.method, now)
     return {
@@ -87,10 +90,23 @@ function spendBackupCode(record: AccountRecord, hashed: HashedCode | null): Acco
   return left && { ...record, backupCodes: left }
 }
 
+/**
+ * Whether the replay floor is where our clock can have put it. Above that the clock was set back: no code can be
+ * right before that time comes again, so none is a guess, and its owner is not locked out for trying.
+ */
+function isCurrent(totp: TotpCredential, now: number): boolean {
+  return totp.lastStep <= lastStepAt(totp, now)
+}
+
+/** The latest step that is accepted. */
+function lastStepAt({ clockSide }: TotpCredential, now: number): number {
+  return stepAt(now) + 1 + Math.max(clockSide, 0)
+}
+
 /** One step to either side (RFC 6238 section 5.2), one more on the phone's side, and only above the floor. */
-function* acceptedSteps({ clockSide, lastStep }: TotpCredential, now: number): Generator<number> {
-  const here = stepAt(now)
-  const first = here - 1 + Math.min(clockSide, 0)
-  const last = here + 1 + Math.max(clockSide, 0)
+function* acceptedSteps(totp: TotpCredential, now: number): Generator<number> {
+  const { clockSide, lastStep } = totp
+  const first = stepAt(now) - 1 + Math.min(clockSide, 0)
+  const last = lastStepAt(totp, now)
   for (let step = Math.max(first, lastStep + 1); step <= last; step++) yield step
 }

@@ -22,13 +22,13 @@ export type LoggedEvent = SecondFactorEvent & { id: number }
 /** Fields that hold a time. */
 type TimeField = {
   [N in EventName]: {
-    [K in keyof EventDetails[N]]: EventDetails[N][K] extends Date ? K : never
+    [K in keyof EventDetails[N]]-?: NonNullable<EventDetails[N][K]> extends Date ? K : never
   }[keyof EventDetails[N]]
 }[EventName]
-const TIMES: Record<TimeField, true> = { until: true }
+const TIMES: Record<TimeField, true> = { until: true, effectiveAt: true }
 
-/** Longest texts: an IPv6 address with its zone has 45 characters and some; the rest is generous. */
-const LONGEST = { name: 64, method: 64, ip: 64, requestId: 200, detail: 200 }
+/** Longest texts: an IPv6 address with its zone has 45 characters and some, a reason has 500 of two units at most; the rest is generous. */
+const LONGEST = { name: 64, method: 64, ip: 64, requestId: 200, detail: 200, reason: 1000 }
 
 export function toRow(
   event: SecondFactorEvent,
@@ -82,9 +82,12 @@ function plain(given: string, longest: number): string {
 
 /** In ASCII too, with escapes. No NUL and no half surrogate pair, which PostgreSQL's jsonb would refuse. */
 function json(fields: object): string {
-  const readable = JSON.stringify(fields, (_key, value) =>
+  const readable = JSON.stringify(fields, (key, value) =>
     typeof value === 'string'
-      ? value.slice(0, LONGEST.detail).toWellFormed().replaceAll('\0', '\ufffd')
+      ? value
+          .slice(0, key === 'reason' ? LONGEST.reason : LONGEST.detail)
+          .toWellFormed()
+          .replaceAll('\0', '\ufffd')
       : value,
   )
   return readable.replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)

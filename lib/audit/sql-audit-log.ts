@@ -1,5 +1,4 @@
-import type { SecondFactorEvent } from '../events/events'
-import type { AuditLog } from '../options'
+import type { AuditLog, SecondFactorEvent } from '../events/events'
 import type { SqlDatabase } from '../stores/sql/connect'
 import { OwnTable } from '../stores/sql/own-table'
 import { assertStorable } from '../stores/storable'

@@ -1,4 +1,4 @@
-import { randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { crypto } from '@otplib/plugin-crypto-node'
 import { generateSync } from '@otplib/totp'
 
@@ -7,6 +7,11 @@ export const STEP_SECONDS = 30
 /** Length of the shared secret in bytes: the 160 bits that RFC 4226 section 4 recommends. */
 export const SECRET_BYTES = 20
 export const DIGITS = 6
+
+/** The plugin's own HMAC looks its algorithm up and copies the result each time, which takes longer than the HMAC. */
+const hmacSha1 = Object.assign(Object.create(crypto) as typeof crypto, {
+  hmac: (_sha1: string, key: Uint8Array, data: Uint8Array) => createHmac('sha1', key).update(data).digest(),
+})
 
 /** A fresh shared secret. */
 export function newSecret(): Uint8Array {
@@ -20,7 +25,14 @@ export function stepAt(now: number): number {
 
 /** The code of one time step: SHA-1, six digits (RFC 6238, RFC 4226 section 5.3). */
 export function codeAt(secret: Uint8Array, step: number): string {
-  return generateSync({ secret, crypto, epoch: step * STEP_SECONDS, period: STEP_SECONDS, digits: DIGITS })
+  return generateSync({
+    secret,
+    crypto: hmacSha1,
+    algorithm: 'sha1',
+    epoch: step * STEP_SECONDS,
+    period: STEP_SECONDS,
+    digits: DIGITS,
+  })
 }
 
 /**

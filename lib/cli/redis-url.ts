@@ -101,6 +101,7 @@ function telling(
     get: (accountId) => call(() => store.get(accountId)),
     compareAndSet: (...write) => call(() => store.compareAndSet(...write)),
     list: (...page) => call(() => store.list(...page)),
+    getMany: (accountIds) => call(() => store.getMany(accountIds)),
     delete: (accountId) => call(() => store.delete(accountId)),
     inspect: () => call(() => store.inspect()),
   }

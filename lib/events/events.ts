@@ -27,14 +27,25 @@ export interface EventDetails {
   'policy-held': object
   /** Every session proves itself again: the host asked for it. */
   'sessions-revoked': object
-  /** Support took every factor off. */
-  reset: { wasEnabled: boolean }
+  /** Every factor was taken off: by an administrator's account, or, where that is null, by the host's own code. */
+  reset: { wasEnabled: boolean; by: string | null; reason: string | null }
+  /** Somebody who knows the password asks support to take the second factor off. */
+  'recovery-requested': object
+  /** The owner stopped it: with the ticket of a mail, or in a session with a second factor. */
+  'recovery-cancelled': { by: 'ticket' | 'session' }
+  /** An administrator approved it; with the last approval that is needed it has a moment to take effect. */
+  'recovery-approved': { by: string; reason: string; effectiveAt: Date | null; approvals: number }
+  'recovery-rejected': { by: string; reason: string }
+  /** It took effect: every factor is off, and the user must enrol. */
+  'recovery-completed': object
   /** The account was closed. */
   forgotten: object
+  /** A mail about the event `mail` was not sent; `reason` is the transport's code, or `no-recipients`. */
+  'mail-failed': { mail: EventName; reason: string }
 }
 
 /** What a code or password was entered for. */
-export type Purpose = 'login' | 'step-up' | 'enable' | 'disable'
+export type Purpose = 'login' | 'step-up' | 'enable' | 'disable' | 'administration'
 
 export type EventName = keyof EventDetails
 
@@ -47,6 +58,11 @@ export interface EventOrigin {
 export type SecondFactorEvent<Name extends EventName = EventName> = {
   [N in Name]: { name: N; accountId: string; at: Date } & EventOrigin & EventDetails[N]
 }[Name]
+
+/** Keeps events. What it rejects is a warning of the process. */
+export interface AuditLog {
+  write(event: SecondFactorEvent): unknown
+}
 
 export type Listener<Name extends EventName> = (event: SecondFactorEvent<Name>) => unknown
 
@@ -100,6 +116,22 @@ export function warnOfListener(what: string, error: unknown): void {
     type: 'SecondFactorWarning',
     code: 'SF_LISTENER',
   })
+}
+
+/** The same where the message may quote what users have typed: it stays out of logs. */
+export function warnOfListenerDiscreetly(what: string, error: unknown): void {
+  process.emitWarning(`${what}: ${kindOf(error)}`, { type: 'SecondFactorWarning', code: 'SF_LISTENER' })
+}
+
+/** `TypeError`, `error 23505`: what an error is called and its code, each where it is a plain word. */
+function kindOf(error: unknown): string {
+  try {
+    const { name, code } = error as { name?: unknown; code?: unknown }
+    const words = [name, code].filter((one) => /^[\w.-]{1,64}$/.test(String(one ?? '')))
+    return words.join(' ') || 'not with an Error'
+  } catch {
+    return 'without words'
+  }
 }
 
 function messageOf(error: unknown): string {

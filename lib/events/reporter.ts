@@ -11,24 +11,42 @@ import {
   warnOfListener,
 } from './events'
 
+/** What stands in a mail and in no event. */
+export interface MailedOnly {
+  /** The ticket that cancels a recovery. */
+  ticket?: string
+}
+
+/** Who else is told, besides the host: with the request, whose language may matter. */
+export interface AlsoTold {
+  tell(event: SecondFactorEvent, req: Request | null, mailed: MailedOnly): unknown
+}
+
 /** Makes events of what happened: adds the account, the time, and where the request came from. */
 export class Reporter {
   constructor(
     private readonly events: SecondFactorEvents,
     private readonly now: () => number,
     private readonly originOf: (req: Request) => EventOrigin,
+    private readonly also: AlsoTold | null = null,
   ) {}
 
-  /** @param req null: the host asked for it in its own code */
+  /**
+   * @param req null: the host asked for it in its own code
+   * @param mailed what the mail about it says besides, and nobody else is told
+   */
   tell<Name extends EventName>(
     req: Request | null,
     name: Name,
     accountId: string,
     details: EventDetails[Name],
+    mailed: MailedOnly = {},
   ): void {
     const { requestId, ip } = req ? this.#origin(req) : {}
     const at = new Date(this.now())
-    this.events.emit({ name, accountId, at, requestId, ip, ...details } as SecondFactorEvent)
+    const event = { name, accountId, at, requestId, ip, ...details } as SecondFactorEvent
+    this.events.emit(event)
+    void this.also?.tell(event, req, mailed)
   }
 
   /** A refused code or password, and the lock that it has brought about. */

@@ -26,6 +26,14 @@ export class Answers {
     else res.status(status).json(body)
   }
 
+  /** A file to be saved; what is in it is the caller's to send. */
+  file(req: Request, res: Response, name: string, type: string): void {
+    this.renderer.headers(req, res)
+    res.status(200)
+    res.setHeader('Content-Type', type)
+    res.setHeader('Content-Disposition', `attachment; filename="${name}"`)
+  }
+
   /** 303, so that the browser goes on with GET (RFC 9110 section 15.4.4). */
   redirect(req: Request, res: Response, url: string): void {
     this.renderer.headers(req, res)
@@ -58,7 +66,7 @@ export class Answers {
         JSON.stringify({
           type: 'about:blank',
           status,
-          title: problemTitle(language, code),
+          title: problemTitle(language, problem),
           detail: problemDetail(language, problem),
           code,
           ...(lockedUntil !== undefined && { lockedUntil, ...(lockedUntil === null && { suspended: true }) }),
@@ -69,10 +77,13 @@ export class Answers {
   }
 
   /** Seconds until the lock ends; an hour where waiting does not help. */
-  #retryAfter(res: Response, { lockedUntil }: PageProblem): void {
+  #retryAfter(res: Response, { lockedUntil, retryAt }: PageProblem): void {
+    if (retryAt) res.setHeader('Retry-After', this.#secondsTo(retryAt))
     if (lockedUntil === undefined) return
-    const seconds =
-      lockedUntil === null ? 3600 : Math.max(1, Math.ceil((lockedUntil.getTime() - this.now()) / 1000))
-    res.setHeader('Retry-After', seconds)
+    res.setHeader('Retry-After', lockedUntil === null ? 3600 : this.#secondsTo(lockedUntil))
+  }
+
+  #secondsTo(moment: Date): number {
+    return Math.max(1, Math.ceil((moment.getTime() - this.now()) / 1000))
   }
 }

@@ -16,6 +16,11 @@ export interface Assets {
   path(file: string): string
 }
 
+/** What the browser need not be sent. */
+function withoutComments(css: string): string {
+  return css.replace(/\/\*[\s\S]*?\*\//g, '').replace(/\n\s+/g, '\n')
+}
+
 /** Our CSS and JS, read once. A file of the same name in `<views>/assets` replaces ours. */
 export function createAssets(views?: string): Assets {
   const paths = new Map<string, string>()
@@ -25,7 +30,8 @@ export function createAssets(views?: string): Assets {
     const type = types[extension]
     if (type === undefined) continue
     const theirs = views && join(views, 'assets', name)
-    const body = readFileSync(theirs && existsSync(theirs) ? theirs : join(ours, name))
+    const text = readFileSync(theirs && existsSync(theirs) ? theirs : join(ours, name), 'utf8')
+    const body = Buffer.from(extension === '.css' ? withoutComments(text) : text)
     const hash = createHash('sha256').update(body).digest('hex').slice(0, 12)
     const path = `/${name.slice(0, -extension.length)}.${hash}${extension}`
     paths.set(name, path)

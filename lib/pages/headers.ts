@@ -53,15 +53,20 @@ export function createHeaders(options: HeadersOptions = {}): SetHeaders {
     policy.set(directive, [...new Set([...present, ...sources])])
   }
 
+  const withNonce = (nonce?: string) =>
+    [...policy]
+      .map(([directive, sources]) => {
+        const takesNonce = nonce && (directive === 'script-src' || directive === 'style-src')
+        return [directive, ...sources, ...(takesNonce ? [`'nonce-${nonce}'`] : [])].join(' ')
+      })
+      .join('; ')
+  const withoutNonce = withNonce()
+
   return function setHeaders(req, res) {
     const nonce = options.nonce?.(req, res)
     if (nonce !== undefined && !/^[\w+/=-]+$/.test(nonce)) throw new TypeError('A CSP nonce is base64')
-    const directives = [...policy].map(([directive, sources]) => {
-      const takesNonce = nonce && (directive === 'script-src' || directive === 'style-src')
-      return [directive, ...sources, ...(takesNonce ? [`'nonce-${nonce}'`] : [])].join(' ')
-    })
     res.setHeader('Cache-Control', 'no-store')
-    res.setHeader('Content-Security-Policy', directives.join('; '))
+    res.setHeader('Content-Security-Policy', nonce ? withNonce(nonce) : withoutNonce)
     // Not no-referrer: with it our own forms would post `Origin: null`, which hosts that check Origin refuse.
     res.setHeader('Referrer-Policy', 'same-origin')
     res.setHeader('X-Content-Type-Options', 'nosniff')

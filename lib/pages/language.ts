@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { Request } from 'express'
 import i18next from 'i18next'
-import { ConfigurationError, type ProblemCode } from '../errors'
+import { ConfigurationError } from '../errors'
 import type { PageProblem } from './page'
 
 /** The language of one answer: its words, its direction, and dates and numbers as its reader writes them. */
@@ -17,7 +17,11 @@ export interface Language {
   fullDate(date: Date): string
   /** `14:05 UTC`: what reaches us of a reader does not tell the time zone. */
   time(date: Date): string
+  /** Both, joined as the language does: `3 May 2026 at 14:05 UTC`. */
+  moment(date: Date): string
   number(value: number): string
+  /** Of a share from 0 to 1: `87.5%`. */
+  percent(share: number): string
   /** `30 days` */
   duration(milliseconds: number): string
 }
@@ -25,12 +29,17 @@ export interface Language {
 export interface LanguagesOptions {
   /** A folder of `<lang>.json` files: each is merged over ours, or adds a language. */
   locales?: string | undefined
-  /** The reader's language, where the host knows it; otherwise `Accept-Language` decides. */
+  /**
+   * The reader's language, where the host knows it; otherwise what the user chose (`req.session.lang`, or as i18next's
+   * and i18n's middleware leave it on the request), then `Accept-Language`.
+   */
   language?: ((req: Request) => string | undefined) | undefined
 }
 
 export interface Languages {
   of(req: Request): Language
+  /** The nearest to a tag such as `pt-BR`, else English. */
+  named(tag: string): Language
 }
 
 type Catalogue = { [key: string]: string | Catalogue }
@@ -83,7 +92,13 @@ export function createLanguages(options: LanguagesOptions = {}): Languages {
       date: (date) => format(date, day(date)),
       fullDate: (date) => format(date, { day: 'numeric', month: 'long', year: 'numeric' }),
       time: (date) => format(date, clock),
+      moment: (date) => format(date, { day: 'numeric', month: 'long', year: 'numeric', ...clock }),
       number: (value) => new Intl.NumberFormat(formats).format(value),
+      percent: (share) => {
+        // Neither all nor none where one is missing.
+        const shown = share > 0.999 && share < 1 ? 0.999 : share < 0.001 && share > 0 ? 0.001 : share
+        return new Intl.NumberFormat(formats, { style: 'percent', maximumFractionDigits: 1 }).format(shown)
+      },
       duration: (milliseconds) => {
         const [unit, size] =
           UNITS.find(([, one]) => milliseconds >= one) ?? (UNITS.at(-1) as (typeof UNITS)[0])
@@ -93,29 +108,52 @@ export function createLanguages(options: LanguagesOptions = {}): Languages {
     }
   }
 
+  function wished(wishes: (string | undefined)[]): Language {
+    for (const wish of wishes) {
+      const formats = canonical(wish)
+      const tag = formats && nearest(formats, catalogues)
+      // Dates follow the whole wish: whoever asks for en-GB reads "3 May", not "May 3".
+      if (formats && tag) return make(tag, formats)
+    }
+    return make(fallback, fallback)
+  }
+
   return {
     of(req) {
-      const wishes = [options.language?.(req), ...req.acceptsLanguages().slice(0, MOST_WISHES)]
-      for (const wish of wishes) {
-        const formats = canonical(wish)
-        const tag = formats && nearest(formats, catalogues)
-        // Dates follow the whole wish: whoever asks for en-GB reads "3 May", not "May 3".
-        if (formats && tag) return make(tag, formats)
-      }
-      return make(fallback, fallback)
+      return wished([
+        options.language?.(req),
+        ...chosen(req),
+        ...req.acceptsLanguages().slice(0, MOST_WISHES),
+      ])
     },
+    named: (tag) => wished([tag]),
   }
 }
 
-const UNITS: [unit: 'day' | 'hour' | 'minute', milliseconds: number][] = [
+/**
+ * What the user chose, where an app usually keeps it: `req.session.lang`, or what its own middleware has found,
+ * `req.language` (i18next-http-middleware) or `req.locale` (i18n).
+ */
+function chosen(req: Request): string[] {
+  const { session, language, locale } = req as {
+    session?: { lang?: unknown }
+    language?: unknown
+    locale?: unknown
+  }
+  return [session?.lang, language, locale].filter((tag) => typeof tag === 'string')
+}
+
+const UNITS: [unit: 'day' | 'hour' | 'minute' | 'second', milliseconds: number][] = [
   ['day', 86_400_000],
   ['hour', 3_600_000],
   ['minute', 60_000],
+  ['second', 1000],
 ]
 
 /** What a refusal is called, in a line: the `title` of `application/problem+json` and a page's heading. */
-export function problemTitle(language: Language, code: ProblemCode): string {
-  return language.t(`problems.${code}.title`)
+export function problemTitle(language: Language, { code, about }: PageProblem): string {
+  const noCode = about === 'reason' || about === 'request' || about === 'answers' || about === 'ticket'
+  return language.t(`problems.${code}.${noCode ? 'titleRequest' : 'title'}`)
 }
 
 /** What a refusal means and what to do next: the `detail` to programs, the message beside the field to people. */
@@ -133,6 +171,13 @@ export function problemDetail(language: Language, problem: PageProblem): string 
   }
   if (problem.code === 'step_up_required' && problem.about)
     return t(`problems.step_up_required.${problem.about}`)
+  if (problem.code === 'recovery_limit' && problem.retryAt) {
+    return t('problems.recovery_limit.until', { moment: language.moment(problem.retryAt) })
+  }
+  if (problem.about === 'answers' || problem.about === 'ticket')
+    return t(`problems.malformed.${problem.about}`)
+  if (problem.about === 'reason' || problem.about === 'request' || problem.about === 'user')
+    return t(`problems.${problem.code}.${problem.about}`)
   if (problem.about === 'password') return t(`problems.${problem.code}.password`)
   if (problem.about === 'uncertain') return t('problems.unavailable.uncertain')
   if (problem.about === 'login') return t('problems.password_required.login')

@@ -1,5 +1,7 @@
 import type { ClockDiagnosis } from '../account/enrolment'
 import type { ProblemCode } from '../errors'
+import type { RecoveryState } from '../recovery/request'
+import type { AdminPage } from './admin-pages'
 
 /** A message beside a field or above a page's action, already chosen by the route; the page words it. */
 export interface PageProblem {
@@ -9,8 +11,21 @@ export interface PageProblem {
   /**
    * `malformed`, `password_required`: a password was sent that is not right; only a new login helps.
    * `step_up_required`: the kind of code that will do. `unavailable`: something may have been changed.
+   * With administrators: what it is that is no code; `not_enabled`: not their own account, but a user's.
    */
-  about?: 'password' | 'login' | 'totp' | 'backup-code' | 'uncertain'
+  about?:
+    | 'password'
+    | 'login'
+    | 'totp'
+    | 'backup-code'
+    | 'uncertain'
+    | 'reason'
+    | 'request'
+    | 'answers'
+    | 'ticket'
+    | 'user'
+  /** `recovery_limit`: when it may be tried again. */
+  retryAt?: Date
   /** `invalid_code` while enrolling: how the phone's clock differs. */
   clock?: ClockDiagnosis
 }
@@ -23,6 +38,7 @@ export interface BackupCodesLeft {
 
 /** Everything that a page may show. The name is the name of its view file. */
 export type Page =
+  | AdminPage
   | {
       name: 'settings'
       enabled: boolean
@@ -38,6 +54,8 @@ export type Page =
       justReplaced: boolean
       /** Enabling asks for the password, or a new login, first. */
       asksFirst: boolean
+      /** Somebody has asked support to take the second factor off; null: nobody has. */
+      recovery: { effectiveAt: Date | null } | null
       problem?: PageProblem
     }
   | {
@@ -82,6 +100,8 @@ export type Page =
   | {
       name: 'backup-codes'
       backupCodes: BackupCodesLeft
+      /** Where the user was going before the last code was used up; null: nowhere else. */
+      later: string | null
       /** Names the present set in the form, so that a reload of the answer is known. */
       set: string
       problem?: PageProblem
@@ -100,6 +120,8 @@ export type Page =
       method: 'totp' | 'backup-code'
       /** The other method, if the account can use it now. */
       otherMethod: 'totp' | 'backup-code' | null
+      /** Login: support may be asked to take the second factor off. */
+      recovery: boolean
       maskedName: string
       /** Login: when the pending session ends. */
       expiresAt: Date | null
@@ -132,6 +154,26 @@ export type Page =
         /** This session rests on its trust. */
         current: boolean
       }[]
+    }
+  | {
+      /** For users who have lost everything. */
+      name: 'recovery'
+      /** What has become of the latest request; null: there is none. */
+      state: RecoveryState | null
+      effectiveAt: Date | null
+      /** Until when it may be approved, or the user come back for it. */
+      until: Date | null
+      /** Milliseconds between approval and effect. */
+      delay: number
+      fields: { name: string; typed: string; wrong: boolean }[]
+      problem?: PageProblem
+    }
+  | {
+      /** Behind the link in a mail. */
+      name: 'recovery-cancel'
+      state: RecoveryState | null
+      effectiveAt: Date | null
+      ticket: string
     }
   | {
       /** What has no page of its own: csrf, unavailable, not found, ... */

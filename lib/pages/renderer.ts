@@ -1,15 +1,18 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import ejs, { type TemplateFunction } from 'ejs'
 import type { Request, RequestHandler, Response } from 'express'
-import { ConfigurationError } from '../errors'
 import { createAssets } from './assets'
 import { createHeaders, type HeadersOptions, type SetHeaders } from './headers'
 import { type Language, type Languages, problemDetail, problemTitle } from './language'
 import type { Page, PageProblem } from './page'
+import { link, type Support, supportLink } from './support'
+import { bare, createTemplates, type Template } from './templates'
 
-const ours = join(__dirname, '../../views')
-const fieldPages: ReadonlySet<Page['name']> = new Set(['enable', 'challenge', 'disable'])
+const fieldPages: ReadonlySet<Page['name']> = new Set([
+  'enable',
+  'challenge',
+  'disable',
+  'admin/reset',
+  'admin/recovery-request',
+])
 
 /** The hidden field that every form carries against forgery. */
 export interface FormToken {
@@ -33,9 +36,6 @@ export interface LayoutParts {
 /** Everything around the card: the name of a view of the host's, or a function. */
 export type Layout = string | ((parts: LayoutParts, req: Request, res: Response) => string | Promise<string>)
 
-/** Where users find help: plain text, an e-mail address, a URL, or a text with its link. */
-export type Support = string | { text: string; href: string }
-
 export interface RendererOptions extends HeadersOptions {
   issuer: string
   languages: Languages
@@ -57,6 +57,7 @@ export interface Renderer {
   headers: SetHeaders
   /** For `router.use('/assets', assets)`. */
   assets: RequestHandler
+  template: Template
 }
 
 /** Renders our pages with our own EJS, whatever the host's view engine is. */
@@ -100,7 +101,11 @@ export function createRenderer(options: RendererOptions): Renderer {
         problem && page.name !== 'problem' ? language.t('common.errorTitle', { title: heading }) : heading,
       head: template('partials/head', {
         ...view,
-        stylesheets: [`${base}/assets${assets.path('second-factor.css')}`, ...stylesheets],
+        stylesheets: [
+          `${base}/assets${assets.path('second-factor.css')}`,
+          ...(page.name.startsWith('admin/') ? [`${base}/assets${assets.path('admin.css')}`] : []),
+          ...stylesheets,
+        ],
         script: `${base}/assets${assets.path('second-factor.js')}`,
       }),
       body: template('partials/card', { ...view, content: template(page.name, view) }),
@@ -121,46 +126,7 @@ export function createRenderer(options: RendererOptions): Renderer {
     res.end(req.method === 'HEAD' ? undefined : html)
   }
 
-  return { render, headers, assets: assets.handler }
-}
-
-type Template = (name: string, data: object) => string
-
-/** Each file compiled once: ours at the start, so that a replacement that does not compile is known then. */
-function createTemplates(views: string | undefined): Template {
-  if (views !== undefined && !existsSync(views)) {
-    throw new ConfigurationError('SF_VIEWS_MISSING', `The folder of option "views", ${views}, is not there`)
-  }
-  const compiled = new Map<string, TemplateFunction>()
-
-  function compile(name: string): TemplateFunction {
-    const known = compiled.get(name)
-    if (known) return known
-    const theirs = views && join(views, `${name}.ejs`)
-    const filename = theirs && existsSync(theirs) ? theirs : join(ours, `${name}.ejs`)
-    const fresh = ejs.compile(readFileSync(filename, 'utf8'), {
-      filename,
-      client: false,
-      async: false,
-      cache: false,
-      compileDebug: true,
-    })
-    compiled.set(name, fresh)
-    return fresh
-  }
-
-  // `include` is ours and not that of EJS: the same look-up and the same cache for partials as for pages.
-  const render: Template = (name, data) => {
-    const include = (partial: string, more: object = {}) => render(partial, { ...data, ...more })
-    return compile(name)(bare({ ...data, include }))
-  }
-
-  for (const folder of ['', 'partials/']) {
-    for (const file of readdirSync(join(ours, folder))) {
-      if (file.endsWith('.ejs')) compile(folder + file.slice(0, -'.ejs'.length))
-    }
-  }
-  return render
+  return { render, headers, assets: assets.handler, template }
 }
 
 function hostView(name: string, parts: LayoutParts, req: Request, res: Response): Promise<string> {
@@ -174,11 +140,12 @@ function hostView(name: string, parts: LayoutParts, req: Request, res: Response)
 }
 
 function headingOf(language: Language, page: Page): string {
-  if (page.name === 'problem') return problemTitle(language, page.problem.code)
+  if (page.name === 'problem') return problemTitle(language, page.problem)
   if (page.name === 'challenge') return language.t(`challenge.title.${page.method}`)
   const replaces = (page.name === 'enable' || page.name === 'enable-start') && page.purpose === 'replace'
   if (replaces) return language.t(`${page.name}.replaceTitle`)
-  return language.t(`${page.name}.title`)
+  const [folder, name] = page.name.split('/')
+  return name ? language.t(`admin.${name}.title`) : language.t(`${folder}.title`)
 }
 
 /** A problem in words. One that concerns the page's field stands beside it, any other above the page's action. */
@@ -186,7 +153,7 @@ function worded(language: Language, page: Page, problem: PageProblem) {
   const beside = ['malformed', 'invalid_code', 'password_required', 'step_up_required']
   return bare({
     ...problem,
-    title: problemTitle(language, problem.code),
+    title: problemTitle(language, problem),
     detail: problemDetail(language, problem),
     onField: beside.includes(problem.code) && hasField(page),
   })
@@ -194,22 +161,4 @@ function worded(language: Language, page: Page, problem: PageProblem) {
 
 function hasField(page: Page): boolean {
   return page.name === 'enable-start' ? page.ask === 'password' : fieldPages.has(page.name)
-}
-
-/** Refuses what would run as a script when followed. */
-function link(url: string): string {
-  return /^(https?:|mailto:|tel:|otpauth:|[/?#])/i.test(url) ? url : '#'
-}
-
-function supportLink(support: Support | undefined): { text: string; href: string | null } | null {
-  if (!support) return null
-  if (typeof support === 'object') return { text: support.text, href: link(support.href) }
-  if (/^(https?:\/)?\/(?!\/)/.test(support) || /^https?:\/\//.test(support))
-    return { text: support, href: support }
-  if (/^[^\s@]+@[^\s@]+$/.test(support)) return { text: support, href: `mailto:${support}` }
-  return { text: support, href: null }
-}
-
-function bare<T extends object>(value: T): T {
-  return Object.assign(Object.create(null), value)
 }

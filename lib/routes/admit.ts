@@ -27,7 +27,8 @@ export async function admit(
   const maxAge = typeof route.maxAge === 'function' ? route.maxAge(rooms.settings) : route.maxAge
   const stale =
     state.state === 'verified' && maxAge !== undefined && !isFresh(state, maxAge, rooms.settings.now())
-  if (route.admits.includes(state.state as SessionState) && !stale) return { status }
+  if (route.admits !== 'anybody' && route.admits.includes(state.state as SessionState) && !stale)
+    return { status }
   await turnAway(rooms.settings, rooms.answers, req, res, state, { otherwise: state.base })
   return null
 }

@@ -17,7 +17,12 @@ async function show(visit: Visit): Promise<void> {
   if (!status.enabled) return refuseDisabled(visit)
   const backupCodes = backupCodesLeft(status)
   if (visit.program) return visit.json({ ...backupCodes, csrfToken: visit.csrfToken() })
-  return visit.page({ name: 'backup-codes', backupCodes, set: String(status.backupCodes.generatedAt) })
+  return visit.page({
+    name: 'backup-codes',
+    backupCodes,
+    set: String(status.backupCodes.generatedAt),
+    later: visit.marker.returnTo ?? null,
+  })
 }
 
 async function renew(visit: Visit): Promise<void> {
@@ -26,7 +31,7 @@ async function renew(visit: Visit): Promise<void> {
   // The form names the set that it replaces, so that reloading the answer changes nothing.
   const replacing = visit.program ? undefined : Number(visit.field('set') ?? Number.NaN)
   const renewal = await accounts.newBackupCodes(visit.account.id, visit.marker.epoch, replacing)
-  const page = { replaced: true, continueTo: visit.url() }
+  const page = { replaced: true, continueTo: visit.marker.returnTo ?? visit.url() }
   if (!renewal.made) {
     if (renewal.reason === 'revoked') return visit.sessionIsOver()
     if (renewal.reason === 'not-enrolled') return refuseDisabled(visit)

@@ -8,6 +8,7 @@ import { demandedMethods } from '../session/demanded-methods'
 import { rememberDevice } from '../session/device-cookie'
 import { save } from '../session/express-sessions'
 import { isHeld, PENDING_LIFE } from '../session/marker'
+import { completeIfDue } from './complete-if-due'
 import type { Route, SessionState } from './route'
 import { settingsPage } from './settings'
 import { problemOf, type Visit } from './visit'
@@ -30,6 +31,7 @@ export const challengeRoutes: Route[] = [
 async function show(visit: Visit): Promise<void> {
   const status = visit.status as AccountStatus
   if (!status.enabled) return refuse(visit, { code: 'not_enabled' })
+  if (await completeIfDue(visit)) return
   if (!visit.program) return visit.page(await challengePage(visit, askedMethod(visit)))
   const lock = status.locks[askedMethod(visit)]
   visit.json({
@@ -60,13 +62,23 @@ async function submit(visit: Visit): Promise<void> {
   const returnTo = await visit.enter(answer.proof)
   if (visit.answered) return
   const redirectTo = returnTo ?? rooms.settings.returnTo
-  if (!visit.program) return visit.redirect(redirectTo)
+  if (!visit.program) {
+    const last = answer.proof.method === 'backup-code' && answer.backupCodesRemaining === 0
+    return visit.redirect(last ? await toNewCodes(visit, redirectTo) : redirectTo)
+  }
   visit.json({
     state: 'verified',
     method: answer.proof.method,
     redirectTo,
     backupCodesRemaining: answer.backupCodesRemaining,
   })
+}
+
+/** After the last backup code new ones come first: the way that was asked for goes on from there. */
+async function toNewCodes(visit: Visit, redirectTo: string): Promise<string> {
+  visit.marker.returnTo = redirectTo
+  await save(visit.req)
+  return visit.url('/backup-codes')
 }
 
 /** Half a login ends; a step-up is given up, and the session stays as it was. */
@@ -114,6 +126,7 @@ async function challengePage(visit: Visit, method: Method, problem?: PageProblem
     method,
     otherMethod: may && !status.locks[other] ? other : null,
     trusts: wantsTrust(visit.field('trustDevice')),
+    recovery: visit.state.state === 'pending' && visit.rooms.recovery !== null,
     maskedName: maskName(visit.account.name),
     expiresAt: expiresAt(visit),
     lock: lock && { until: endOf(lock) },

@@ -1,8 +1,7 @@
 import type { AccountStatus } from '../account/accounts'
-import type { TrustedDevice } from '../account/devices'
-import type { Marker } from '../session/marker'
 import type { Route, SessionState } from './route'
 import { refuseDisabled } from './settings'
+import { shownDevice } from './shown-device'
 import type { Visit } from './visit'
 
 const admits: readonly SessionState[] = ['verified', 'unenrolled']
@@ -40,19 +39,4 @@ async function revoke(visit: Visit, id: string | null): Promise<void> {
   }
   if (visit.program) visit.json(null)
   else visit.redirect(visit.url('/devices'))
-}
-
-/** What a user may see of a device. `current`: this session rests on it. */
-export function shownDevice(
-  { id, label, firstSeenAt, lastSeenAt, expiresAt }: Omit<TrustedDevice, 'hash'>,
-  marker: Marker,
-) {
-  return {
-    id,
-    label,
-    firstSeenAt: new Date(firstSeenAt),
-    lastSeenAt: new Date(lastSeenAt),
-    expiresAt: new Date(expiresAt),
-    current: marker.state === 'verified' && marker.device === id,
-  }
 }

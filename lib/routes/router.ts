@@ -1,17 +1,19 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express'
-import { ConfigurationError, UnavailableError } from '../errors'
-import { isToken } from '../pages/csrf'
-import type { PageProblem } from '../pages/page'
-import { sessionOf } from '../session/express-sessions'
-import type { Marker } from '../session/marker'
+import { ConfigurationError } from '../errors'
 import { knownStateOf, plainPath, type RequestState } from '../session/request-factor'
+import type { Settings } from '../settings'
 import { admit } from './admit'
+import { answering } from './answering'
 import { backupCodesRoutes } from './backup-codes'
 import { readBody } from './body'
 import { challengeRoutes } from './challenge'
 import { devicesRoutes } from './devices'
 import { disableRoutes } from './disable'
 import { enableRoutes } from './enable'
+import { formProblem } from './genuine'
+import { recoveryRoutes } from './recovery'
+import { recoveryStopRoutes } from './recovery-stop'
+import { recoveryTicketRoutes } from './recovery-ticket'
 import { replaceRoutes } from './replace'
 import type { Rooms } from './rooms'
 import type { Route } from './route'
@@ -20,7 +22,7 @@ import { leaveIfSignedOut } from './signed-out'
 import { Visit } from './visit'
 
 /** Every page and every JSON answer of the plugin. */
-export const routes: readonly Route[] = [
+const routes: readonly Route[] = [
   ...settingsRoutes,
   ...enableRoutes,
   ...challengeRoutes,
@@ -30,12 +32,27 @@ export const routes: readonly Route[] = [
   ...devicesRoutes,
 ]
 
+/** With those that are there only where option `recovery` is. */
+export const whereRecovery: readonly Route[] = [
+  ...routes,
+  ...recoveryRoutes,
+  ...recoveryTicketRoutes,
+  ...recoveryStopRoutes,
+]
+
+/** Without option `recovery` its URLs are the host's. */
+function routesOf({ recovery }: Settings): readonly Route[] {
+  return recovery ? whereRecovery : routes
+}
+
 /** Whether the router serves a path, by any method or by this one, as Express would find it. */
-export function isRoute(path: string, method?: string): boolean {
+export function isRoute(settings: Settings, path: string, method?: string): boolean {
   const plain = plainPath(path)
   const verb = method === 'HEAD' ? 'get' : method?.toLowerCase()
   if (plain.startsWith('/assets/')) return verb === undefined || verb === 'get'
-  return routes.some((route) => matches(route.path, plain) && (verb === undefined || route.method === verb))
+  return routesOf(settings).some(
+    (route) => matches(route.path, plain) && (verb === undefined || route.method === verb),
+  )
 }
 
 /** A segment `:id` is any one. */
@@ -51,18 +68,11 @@ function matches(pattern: string, path: string): boolean {
 export function createRouter(rooms: Rooms, assets: RequestHandler): Router {
   const router = Router()
   router.use('/assets', assets)
-  for (const route of routes) {
-    router[route.method](route.path, function secondFactorRoute(req, res, next) {
-      serve(rooms, route, req, res).catch((error: unknown) => {
-        if (error instanceof UnavailableError) {
-          rooms.settings.onUnavailable(error)
-          const problem: PageProblem = error.uncertain
-            ? { code: 'unavailable', about: 'uncertain' }
-            : { code: 'unavailable' }
-          rooms.answers.problem(req, res, problem).catch(next)
-        } else next(error)
-      })
-    })
+  for (const route of routesOf(rooms.settings)) {
+    router[route.method](
+      route.path,
+      answering(rooms, (req, res) => serve(rooms, route, req, res)),
+    )
   }
   return router
 }
@@ -74,29 +84,18 @@ export function createRouter(rooms: Rooms, assets: RequestHandler): Router {
 async function serve(rooms: Rooms, route: Route, req: Request, res: Response): Promise<void> {
   const state = mounted(req)
   const problem = route.method === 'post' ? await readBody(req, res) : null
+  if (route.admits === 'anybody') {
+    if (problem) return rooms.answers.problem(req, res, { code: problem }, {}, state.base)
+    return route.handle(new Visit(rooms, req, res, state, null))
+  }
   if (route.method === 'post') await leaveIfSignedOut(req, state)
   const admitted = await admit(rooms, route, req, res, state)
   if (!admitted) return
   if (route.method === 'post') {
-    const unread = problem === 'too_large' && req.headers['x-csrf-token'] === undefined
-    if (!unread && !(await isGenuine(rooms, req, res))) {
-      return rooms.answers.problem(req, res, { code: 'csrf' }, {}, state.base)
-    }
-    if (problem) return rooms.answers.problem(req, res, { code: problem }, {}, state.base)
+    const code = await formProblem(rooms, req, res, problem)
+    if (code) return rooms.answers.problem(req, res, { code }, {}, state.base)
   }
   await route.handle(new Visit(rooms, req, res, state, admitted.status))
-}
-
-/** The request was made by a page of ours, or by a program that has read one. */
-async function isGenuine({ settings }: Rooms, req: Request, res: Response): Promise<boolean> {
-  if (settings.csrf) {
-    const { verify } = settings.csrf
-    return verify === 'before' || (await verify(req, res)) === true
-  }
-  const { csrf } = sessionOf(req).secondFactor as Marker
-  const body = req.body as Record<string, unknown> | undefined
-  const token = req.headers['x-csrf-token'] ?? (body && Object.hasOwn(body, '_csrf') ? body._csrf : undefined)
-  return isToken(csrf, token)
 }
 
 function mounted(req: Request): RequestState {

@@ -2,9 +2,10 @@ import type { AccountStatus } from '../account/accounts'
 import type { Page, PageProblem } from '../pages/page'
 import type { Demand } from '../session/demand'
 import { userOf } from '../session/passport-session'
-import { shownDevice } from './devices'
 import { isFreshLogin } from './fresh-login'
+import { openRequest } from './open-request'
 import type { Route } from './route'
+import { shownDevice } from './shown-device'
 import { backupCodesLeft, type Visit } from './visit'
 
 export const settingsRoutes: Route[] = [
@@ -23,6 +24,7 @@ async function show(visit: Visit): Promise<void> {
     devices: status.devices.map((device) => shownDevice(device, visit.marker)),
     required,
     graceUntil,
+    ...(visit.rooms.recovery && { recovery: await openRequest(visit, status) }),
     csrfToken: visit.csrfToken(),
   })
 }
@@ -44,6 +46,7 @@ export async function settingsPage(visit: Visit, problem?: PageProblem): Promise
     graceUntil,
     justReplaced: status.enabled && justReplaced,
     asksFirst: !isFreshLogin(visit),
+    recovery: await openRequest(visit, status),
     ...(problem && { problem }),
   }
 }

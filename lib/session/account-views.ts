@@ -38,9 +38,9 @@ export class AccountViews {
   async read(accountId: string): Promise<AccountStatus> {
     const readAt = this.#now()
     const status = await this.#accounts.status(accountId)
-    const { epoch, enabled, disabledAt } = status
+    const { epoch, enabled, disabledAt, mustEnrol } = status
     const devices = status.devices.map(({ id }) => ({ id }))
-    this.#remember(accountId, { epoch, enabled, disabledAt, devices }, readAt)
+    this.#remember(accountId, { epoch, enabled, disabledAt, mustEnrol, devices }, readAt)
     return status
   }
 

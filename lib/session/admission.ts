@@ -1,8 +1,8 @@
 import type { Request } from 'express'
 import { ConfigurationError } from '../errors'
-import type { Settings } from '../options'
+import type { Settings } from '../settings'
 import type { AccountViews } from './account-views'
-import { regenerateKeeping, save, sessionOf } from './express-sessions'
+import { regenerateKeeping, save, saveOnce, sessionOf } from './express-sessions'
 import { isHeld, type Marker, newCsrfSecret } from './marker'
 import { passportKey, passportUser, putPassportUser } from './passport-session'
 import type { Proof } from './proof'
@@ -46,7 +46,7 @@ export class Admission {
         marker.epoch === epoch &&
         marker.enrolment && { enrolment: marker.enrolment }),
     }
-    await save(req)
+    await saveOnce(req)
     this.views.note(accountId, { epoch, enabled: true }, askedAt)
     stateOf(req)?.becomeVerified({ id: accountId, name }, method, now)
     return returnTo

@@ -3,8 +3,9 @@ import type { Accounts, Refusal } from '../account/accounts'
 import { newDevice } from '../account/devices'
 import type { TypedCode } from '../account/typed-code'
 import { ConfigurationError } from '../errors'
+import type { Purpose } from '../events/events'
 import type { Reporter } from '../events/reporter'
-import type { Settings } from '../options'
+import type { Settings } from '../settings'
 import type { AccountViews } from './account-views'
 import { deviceLabel } from './device-label'
 import { sessionOf } from './express-sessions'
@@ -28,9 +29,16 @@ export class CodeSubmission {
 
   /**
    * @param trust this browser is not to be asked again
+   * @param asked what the code is for; without it, the login or the step-up that the session is in
    * @throws UnavailableError
    */
-  async submit(req: Request, account: SessionAccount, typed: TypedCode, trust = false): Promise<Submitted> {
+  async submit(
+    req: Request,
+    account: SessionAccount,
+    typed: TypedCode,
+    trust = false,
+    asked?: Purpose,
+  ): Promise<Submitted> {
     const marker = sessionOf(req).secondFactor as Marker
     const { trustAge, now } = this.settings
     const askedAt = now()
@@ -39,7 +47,7 @@ export class CodeSubmission {
       trust && trustAge > 0 && isHeld(marker)
         ? newDevice(deviceLabel(req.headers['user-agent']), trustAge, askedAt)
         : null
-    const purpose = isHeld(marker) ? 'login' : 'step-up'
+    const purpose = asked ?? (isHeld(marker) ? 'login' : 'step-up')
     const answer = await this.accounts.verify(account.id, marker.epoch, typed, trusted?.device)
     // The session is of another time of the account: whatever is remembered of it is too.
     if (!answer.accepted && answer.reason === 'revoked') this.views.forget(account.id)

@@ -1,5 +1,4 @@
-/** What the host's policy says of a user. */
-export type Policy = 'optional' | 'required' | { required: true; graceUntil: Date | number }
+import type { Policy } from '../options'
 
 /** Whether a user must have a second factor, and may do without until when. */
 export interface Demand {

@@ -18,6 +18,31 @@ export function save(req: Request): Promise<void> {
   )
 }
 
+/**
+ * Writes the session now, and spares the write at the end of the answer if nothing has changed by then: a session of a
+ * new id is written there once more, and the answer held back until that is done.
+ *
+ * @throws UnavailableError when the session store does not take it
+ */
+export async function saveOnce(req: Request): Promise<void> {
+  await save(req)
+  const session = sessionOf(req)
+  const written = contentOf(session)
+  replaceOnce(session, 'save', (save, ...args) => {
+    if (contentOf(session) !== written) return save.apply(session, args)
+    const [done] = args
+    if (typeof done === 'function') done()
+    return session
+  })
+}
+
+/** What a write would keep, but for the moment at which the cookie ends: that moves with every look at it. */
+function contentOf(session: AppSession): string {
+  const { cookie, ...rest } = session
+  const { expires: _moves, ...settings } = JSON.parse(JSON.stringify(cookie))
+  return JSON.stringify([settings, rest])
+}
+
 /** What the account's record says may have changed before. */
 function notTaken(cause: unknown): UnavailableError {
   const error = new UnavailableError('The session store does not answer', { cause })

@@ -15,6 +15,8 @@ export interface AccountView {
   enabled: boolean
   /** When it was turned off, as far as the store knows of it. */
   disabledAt?: number | null
+  /** A recovery took it off: the user must enrol, whatever the host demands. */
+  mustEnrol?: boolean
   /** The devices that are trusted; without it, not known. */
   devices?: readonly { id: string }[]
 }

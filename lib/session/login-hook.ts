@@ -2,13 +2,14 @@ import type { NextFunction, Request, Response } from 'express'
 import type { Accounts } from '../account/accounts'
 import { ConfigurationError, UnavailableError } from '../errors'
 import type { Reporter } from '../events/reporter'
-import type { Settings } from '../options'
 import type { Answers } from '../pages/answers'
 import { isProgram } from '../pages/callers'
+import type { Settings } from '../settings'
 import type { AccountViews } from './account-views'
 import type { Admission } from './admission'
 import { isHeldBy } from './demand'
 import { deviceHashes } from './device-cookie'
+import type { DueRecovery } from './due-recovery'
 import { save, sessionOf, shapeNextSession } from './express-sessions'
 import { type AccountView, heldGoesOn, judgeLogin } from './judge'
 import { type HeldMarker, isHeld, type Marker, newCsrfSecret, type VerifiedMarker } from './marker'
@@ -55,6 +56,7 @@ export class LoginHook {
     private readonly accounts: Accounts,
     private readonly answers: Answers,
     private readonly reporter: Reporter,
+    private readonly due?: DueRecovery,
   ) {}
 
   /** Wraps the request's `logIn` and `logOut`, under all their names. */
@@ -118,7 +120,7 @@ export class LoginHook {
     let view: AccountView
     let verdict: { as: HeldMarker['state'] } | { marker: Marker }
     try {
-      view = await this.views.read(account.id)
+      view = await this.#look(login)
       verdict = await this.#judge(login, view)
     } catch (error) {
       if (!(error instanceof UnavailableError)) throw error
@@ -137,6 +139,17 @@ export class LoginHook {
     return false
   }
 
+  /** The account as it is now: a recovery whose time has come is carried out first. */
+  async #look({ req, account }: Login): Promise<AccountView> {
+    const status = await this.views.read(account.id)
+    const present = sessionOf(req).secondFactor
+    const proven =
+      present?.state === 'verified' && present.accountId === account.id && present.epoch === status.epoch
+    // Whoever has a second factor after all loses nothing; and remember-me logs in at every request.
+    if (!this.due || proven || !(await this.due.complete(req, account.id, status))) return status
+    return this.views.read(account.id)
+  }
+
   /** Held, or let in: with the proof that this session has, with what stands in for one, or since none is needed. */
   async #judge(
     { req, user, account }: Login,
@@ -151,7 +164,8 @@ export class LoginHook {
     if (judgement.verdict === 'keep' && judgement.marker.state === 'verified') {
       return { marker: { ...judgement.marker, loginAt } }
     }
-    if (await this.settler.isSkipped(user, req)) return { marker: skippedMarker(account, epoch, loginAt) }
+    if (await this.settler.isSkipped(user, req, view))
+      return { marker: skippedMarker(account, epoch, loginAt) }
     if (judgement.verdict !== 'hold') {
       return { marker: { state: 'unenrolled', accountId: account.id, epoch, loginAt, csrf: newCsrfSecret() } }
     }

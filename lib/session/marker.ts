@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Session, SessionData } from 'express-session'
 import type { Method } from '../account/record'
 import type { ProvenBy } from '../events/events'
+import type { AdminNotice } from '../pages/admin-pages'
 
 interface Common {
   accountId: string
@@ -21,6 +22,8 @@ interface Common {
   notSent?: boolean
   /** A new phone was set up: the user is told on the next page. */
   justReplaced?: boolean
+  /** What an administrator has just done, told on the next page of theirs. */
+  adminNotice?: AdminNotice
 }
 
 /** Logged in, without a second factor since the account has none. */

@@ -1,5 +1,5 @@
 import type { Request } from 'express'
-import type { Settings } from '../options'
+import type { Settings } from '../settings'
 import { userOf } from './passport-session'
 import type { RequestState } from './request-factor'
 

@@ -1,7 +1,8 @@
 import type { Request } from 'express'
 import type { Accounts } from '../account/accounts'
-import type { Settings } from '../options'
-import { type Demand, demandOf, isHeldBy, type Policy } from './demand'
+import type { Policy } from '../options'
+import type { Settings } from '../settings'
+import { type Demand, demandOf, isHeldBy } from './demand'
 
 /** What a policy would mean for one user. */
 export interface PolicyPreview<User> extends Demand {

@@ -2,8 +2,8 @@ import type { RequestHandler } from 'express'
 import type { Method } from '../account/record'
 import { type Duration, milliseconds } from '../duration'
 import { ConfigurationError } from '../errors'
-import type { Settings } from '../options'
 import type { Answers } from '../pages/answers'
+import type { Settings } from '../settings'
 import { isWithin } from './age'
 import { isOwner } from './owner'
 import { knownStateOf, type RequestState } from './request-factor'
@@ -27,6 +27,9 @@ export interface RequirementOptions {
  *
  * @throws ConfigurationError `SF_DURATION`, `SF_REQUIREMENT`
  */
+/** Milliseconds. Whoever has just entered a code comes back with the next request: below that they never pass. */
+const SHORTEST_AGE = 1000
+
 export function createGate(
   settings: Settings,
   answers: Answers,
@@ -35,6 +38,12 @@ export function createGate(
   check(options)
   const { methods, returnTo } = options
   const maxAge = options.maxAge === undefined ? null : milliseconds(options.maxAge, 'maxAge')
+  if (maxAge !== null && maxAge < SHORTEST_AGE) {
+    throw new ConfigurationError(
+      'SF_DURATION',
+      `No code is as fresh as ${maxAge} ms: write maxAge as '5m' (a bare number counts milliseconds)`,
+    )
+  }
 
   return function requireSecondFactor(req, res, next) {
     try {

@@ -1,8 +1,8 @@
 import type { Request } from 'express'
 import { UnavailableError } from '../errors'
 import type { Reporter } from '../events/reporter'
-import type { Settings } from '../options'
 import { isNavigation } from '../pages/callers'
+import type { Settings } from '../settings'
 import type { AccountViews } from './account-views'
 import { type Demand, demandOf, isHeldBy } from './demand'
 import { save, sessionOf } from './express-sessions'
@@ -78,7 +78,7 @@ export class Settler {
       if (
         !known &&
         (judgement.verdict === 'hold' || judgement.verdict === 'adopt') &&
-        (await this.isSkipped(user, req))
+        (await this.isSkipped(user, req, look))
       ) {
         const adopted = skippedMarker(account, look.epoch, 0)
         session.secondFactor = adopted
@@ -160,8 +160,13 @@ export class Settler {
    *
    * @throws UnavailableError when the host knows that there is one
    */
-  async demandOn(user: Express.User, req: Request, { enabled, disabledAt }: AccountView): Promise<Demand> {
+  async demandOn(
+    user: Express.User,
+    req: Request,
+    { enabled, disabledAt, mustEnrol }: AccountView,
+  ): Promise<Demand> {
     if (enabled) return { required: false, graceUntil: null }
+    if (mustEnrol) return { required: true, graceUntil: null }
     if (!disabledAt && (await this.#testifies(user, req))) {
       throw new UnavailableError(
         'By isEnrolled an account has a second factor, and the store has neither one nor its disabling on record: ' +
@@ -177,9 +182,10 @@ export class Settler {
     return demandOf(policy ? await policy(user, req) : 'optional', now())
   }
 
-  /** Somebody else has asked for a second factor. */
-  async isSkipped(user: Express.User, req: Request): Promise<boolean> {
-    return this.settings.skip !== null && (await this.settings.skip(user, req)) === true
+  /** Somebody else has asked for a second factor. Whoever was recovered enrols first all the same. */
+  async isSkipped(user: Express.User, req: Request, { mustEnrol }: AccountView): Promise<boolean> {
+    if (mustEnrol || this.settings.skip === null) return false
+    return (await this.settings.skip(user, req)) === true
   }
 
   #becomeVerified(req: Request, account: SessionAccount, marker: VerifiedMarker, enrolled: boolean): void {

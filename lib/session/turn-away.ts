@@ -1,8 +1,8 @@
 import type { Request, Response } from 'express'
 import type { Method } from '../account/record'
-import type { Settings } from '../options'
 import type { Answers } from '../pages/answers'
 import { isNavigation, isProgram } from '../pages/callers'
+import type { Settings } from '../settings'
 import { save, sessionOf } from './express-sessions'
 import type { RequestState } from './request-factor'
 import { ownPath, refererPath } from './return-to'
@@ -13,6 +13,8 @@ export interface Wish {
   otherwise: string
   /** The same, where the gate names it itself. */
   returnTo?: string | undefined
+  /** The page to come back to, where the request was for none: a file that is saved. */
+  page?: string | undefined
   /** The kinds of code that will do. */
   demands?: { methods: Method[] } | undefined
 }
@@ -74,9 +76,9 @@ async function toEnrol(
 }
 
 /** Where a session goes on once it has what it lacks, and whether a form got lost on the way. */
-async function rememberReturn(req: Request, { otherwise, returnTo }: Wish): Promise<void> {
+async function rememberReturn(req: Request, { otherwise, returnTo, page: named }: Wish): Promise<void> {
   const marker = sessionOf(req).secondFactor
-  const page = pageOf(req)
+  const page = named ?? pageOf(req)
   if (marker) {
     if (page === null) marker.notSent = true
     else delete marker.notSent

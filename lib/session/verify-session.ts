@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Request } from 'express'
 import type { SessionData } from 'express-session'
 import type { ProvenBy } from '../events/events'
-import type { Settings } from '../options'
+import type { Settings } from '../settings'
 import type { AccountViews } from './account-views'
 import { isHeldBy } from './demand'
 import { heldGoesOn, judgeLogin } from './judge'
@@ -53,7 +53,7 @@ export async function verifySession(
   const demand = await settler.demandOn(user, request as Request, view)
   const judgement = judgeLogin(marker, id, view, isHeldBy(demand))
   const unseen = !own && (judgement.verdict === 'hold' || judgement.verdict === 'adopt')
-  if (unseen && (await settler.isSkipped(user, request as Request))) {
+  if (unseen && (await settler.isSkipped(user, request as Request, view))) {
     return { state: 'verified', user, method: 'single-sign-on', verifiedAt: null }
   }
   switch (judgement.verdict) {

@@ -32,6 +32,10 @@ export class MemoryStore implements SecondFactorStore {
       .map(([accountId, record]) => ({ accountId, record: copy(record) }))
   }
 
+  getMany(accountIds: readonly string[]): Promise<(StoredRecord | null)[]> {
+    return Promise.all(accountIds.map((accountId) => this.get(accountId)))
+  }
+
   async delete(accountId: string): Promise<void> {
     this.#records.delete(accountId)
   }

@@ -8,6 +8,9 @@ import { type AccountRow, toAccountId, toRecord } from './sql/row'
 import { assertStorable } from './storable'
 import type { SecondFactorStore, StoredRecord, StoreReport } from './store'
 
+/** Ids in one statement: databases take a limited number of parameters. */
+const MOST_AT_ONCE = 500
+
 export interface SqlStoreOptions {
   /** The table of the records, with its schema if need be. Default `second_factor_accounts`. */
   table?: string
@@ -81,6 +84,20 @@ export class SqlStore implements SecondFactorStore {
       accountId: toAccountId(row),
       record: this.#listed(row),
     }))
+  }
+
+  async getMany(accountIds: readonly string[]): Promise<(StoredRecord | null)[]> {
+    for (const accountId of accountIds) assertStorable(accountId)
+    await this.#table.prepared()
+    const found = new Map<string, StoredRecord>()
+    for (let from = 0; from < accountIds.length; from += MOST_AT_ONCE) {
+      const ids = accountIds.slice(from, from + MOST_AT_ONCE).map((id) => this.#table.dialect.id(id))
+      const rows = await this.#table.patiently(() =>
+        this.#table.db.selectFrom(this.#table.name).selectAll().where('account_id', 'in', ids).execute(),
+      )
+      for (const row of rows) found.set(toAccountId(row), this.#listed(row))
+    }
+    return accountIds.map((accountId) => found.get(accountId) ?? null)
   }
 
   async delete(accountId: string): Promise<void> {

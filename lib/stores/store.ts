@@ -11,7 +11,7 @@ export interface StoredRecord {
 }
 
 /**
- * Where the account records live. Two methods make a store; two more serve reports and erasure.
+ * Where the account records live. Two methods make a store; the others serve reports, lists and erasure.
  *
  * A store that cannot answer rejects its promise, and the account is then answered with 503. It never
  * answers `null` or `true` when it does not know.
@@ -25,10 +25,16 @@ export interface SecondFactorStore {
    */
   compareAndSet(accountId: string, expectedVersion: number, next: StoredRecord): Promise<boolean>
   /**
-   * Rows in the order of their account id, after `after` (null: from the first), at most `limit`. One that `get`
-   * refuses as damaged has `sealed: ''` here, so that it is told of and hides no others.
+   * Rows in the order of their account id, after `after` (null: from the first), at most `limit`: full pages until the
+   * end, since a short one says that there are no more. One that `get` refuses as damaged has `sealed: ''` here, so
+   * that it is told of and hides no others.
    */
   list?(after: string | null, limit: number): Promise<{ accountId: string; record: StoredRecord }[]>
+  /**
+   * The rows of these accounts, in the order of their ids, in one question to the database if it can: null when there
+   * certainly is none, and `sealed: ''` for one that `get` refuses as damaged. Without it, each is asked for by `get`.
+   */
+  getMany?(accountIds: readonly string[]): Promise<(StoredRecord | null)[]>
   /** Erases the row of an account. No row is no error. */
   delete?(accountId: string): Promise<void>
   /** Asked once at the start, and by `express-second-factor doctor`. */

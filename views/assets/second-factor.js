@@ -51,10 +51,11 @@
       const lang = time.closest('[lang]')?.lang || page
       const own = navigator.language || lang
       const date = new Date(time.dateTime)
-      const parts =
-        time.dataset.sfTime === 'time'
-          ? { hour: 'numeric', minute: '2-digit' }
-          : { day: 'numeric', month: 'long' }
+      const { sfTime } = time.dataset
+      const parts = {
+        ...(sfTime !== 'time' && { day: 'numeric', month: 'long' }),
+        ...(sfTime !== 'date' && { hour: 'numeric', minute: '2-digit' }),
+      }
       if (parts.day && date.getFullYear() !== new Date().getFullYear()) parts.year = 'numeric'
       time.textContent = new Intl.DateTimeFormat(
         own.split('-')[0] === lang.split('-')[0] ? own : lang,

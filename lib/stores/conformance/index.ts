@@ -2,6 +2,7 @@ import { Bench, type Case } from './bench'
 import { clientCases } from './clients'
 import { contractCases } from './contract'
 import { cutCases } from './cut'
+import { getManyCases } from './get-many'
 import { idCases } from './ids'
 import { listCases } from './list'
 import { type ConformanceOptions, sizesOf } from './options'
@@ -30,9 +31,15 @@ export interface ConformanceCase {
  */
 export function storeConformance(options: ConformanceOptions): ConformanceCase[] {
   sizesOf(options)
-  return [...contractCases, ...idCases, ...listCases, ...clientCases, ...processCases, ...cutCases].map(
-    (one) => made(one, options),
-  )
+  return [
+    ...contractCases,
+    ...idCases,
+    ...listCases,
+    ...getManyCases,
+    ...clientCases,
+    ...processCases,
+    ...cutCases,
+  ].map((one) => made(one, options))
 }
 
 /**

@@ -1,8 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import { type Committed, connect, type SqlDatabase } from './connect'
 import { type Dialect, dialectOf, type TableName, type Tables } from './dialects'
 import { checkTable, type SqlDialect } from './migration'
+import { patiently } from './patiently'
 
 /** How a table of ours comes to be. */
 export interface TableOptions {
@@ -69,16 +69,8 @@ export class OwnTable<Row> {
     if (this.#options.migrate) await this.migrate()
   }
 
-  /** For what may be done twice: while others write, it waits for up to two seconds. */
-  async patiently<T>(work: () => Promise<T>): Promise<T> {
-    const end = performance.now() + 2000
-    for (;;) {
-      try {
-        return await work()
-      } catch (error) {
-        if (performance.now() > end || !this.dialect.isBusy(error)) throw error
-        await delay(5 + Math.random() * 20)
-      }
-    }
+  /** For what may be done twice. */
+  patiently<T>(work: () => Promise<T>): Promise<T> {
+    return patiently(this.dialect, work)
   }
 }

@@ -9,13 +9,15 @@ export interface PgPool {
   readonly totalCount: number
 }
 
+/** Clients whose errors are heard already: a pool may serve several stores. */
+const heard = new WeakSet<object>()
+
 /**
  * The pool, for use by Kysely, whose process outlives a lost connection. A client of `pg` says so twice: to the
  * query, which rejects, and as an event, which nobody hears while the client is taken out of the pool, and an
  * `error` that nobody hears ends the process. A pool without a listener says it of idle clients in the same way.
  */
 export function surviving(pool: PgPool): PostgresPool {
-  const heard = new WeakSet<object>()
   if (pool.listenerCount('error') === 0) pool.on('error', () => {})
   return {
     connect: () =>

@@ -1,0 +1,367 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { MemoryStore, type SecondFactorStore, SqlStore } from 'express-second-factor'
+import Database from 'libsql'
+import { Accounts } from '../../lib/account/accounts'
+import { enrol, replace } from '../../lib/account/enrolment'
+import { AccountRecords } from '../../lib/account/records'
+import { Keyring } from '../../lib/crypto/keyring'
+import type { UnavailableError } from '../../lib/errors'
+import { type Place, Recoveries, RecoveryRecords } from '../../lib/recovery/recoveries'
+import { NO_RECOVERY } from '../../lib/recovery/request'
+import { readRequestId, readTicket } from '../../lib/recovery/ticket'
+import { KEY } from '../support/app'
+import { Clock } from '../support/clock'
+
+const DAY = 86_400_000
+const answers = { phone: '1' }
+const nobodyKnows = { salt: 'c2FsdA==', hashes: [], total: 0, generatedAt: 0 }
+
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'recoveries-'))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+/** Several processes, each with clients of its own, at the same two stores. */
+const kinds: [string, (name: string) => () => { factors: SecondFactorStore; requests: SecondFactorStore }][] =
+  [
+    [
+      'in memory',
+      () => {
+        const [factors, requests] = [new MemoryStore(), new MemoryStore()]
+        return () => ({ factors, requests })
+      },
+    ],
+    [
+      'in SQLite, in a table of its own',
+      (name) => () => {
+        const database = new Database(join(folder, `${name}.db`), { timeout: 5000 })
+        return {
+          factors: new SqlStore(database),
+          requests: new SqlStore(database, { table: 'second_factor_recoveries' }),
+        }
+      },
+    ],
+  ]
+
+const clock = new Clock()
+
+function open(
+  { factors, requests }: { factors: SecondFactorStore; requests: SecondFactorStore },
+  needed = 1,
+) {
+  const keyring = new Keyring([KEY])
+  const records = new AccountRecords(factors, keyring, clock.now)
+  const accounts = new Accounts(records, clock.now, 5)
+  const recoveryRecords = new RecoveryRecords(requests, keyring, clock.now)
+  const terms = { approvals: needed, delay: DAY }
+  return {
+    accounts,
+    records,
+    recoveryRecords,
+    recoveries: new Recoveries(recoveryRecords, accounts, terms, clock.now),
+  }
+}
+
+type Process = ReturnType<typeof open>
+
+/** An enrolled account whose request waits. */
+async function requested({ records, recoveries, accounts }: Process, id = 'alice') {
+  await records.transact(id, (record, now) =>
+    enrol(record, { secret: Buffer.alloc(20, 7), step: 0, clockSide: 0 }, nobodyKnows, now),
+  )
+  const asked = await recoveries.ask(id, answers, await accounts.status(id))
+  const [listed] = (await all({ recoveries } as Process)).filter(({ accountId }) => accountId === id)
+  const named = readRequestId(listed?.id) as { accountId: string; key: string }
+  return { ticket: readTicket(asked.ticket) as { accountId: string; key: string }, named }
+}
+
+const all = async ({ recoveries }: Process, told: (error: UnavailableError) => void = fail) =>
+  (await recoveries.list({ after: null, limit: 1000 }, told)).requests
+
+const fail = (error: Error) => {
+  throw error
+}
+
+describe.each(kinds)('%s', (kind, make) => {
+  let count = 0
+  const processes = (many: number, needed = 1) => {
+    const place = make(`${kind.replace(/\W/g, '')}-${count++}`)
+    return Array.from({ length: many }, () => open(place(), needed))
+  }
+
+  test('of two approvals at once of one administrator one counts', async () => {
+    const [a, b] = processes(2, 2) as [Process, Process]
+    const { named } = await requested(a)
+    const deciding = { ...named, by: 'ada', reason: 'r' }
+    const decisions = await Promise.all([a.recoveries.approve(deciding), b.recoveries.approve(deciding)])
+    expect(decisions.map(({ decided }) => decided).sort()).toEqual([false, true])
+    expect((await a.recoveries.find(named))?.request).toMatchObject({ state: 'requested', effectiveAt: null })
+  })
+
+  test('two approvals at once of two administrators both count, and the last one sets the time', async () => {
+    const [a, b] = processes(2, 2) as [Process, Process]
+    const { named } = await requested(a)
+    const [one, two] = await Promise.all([
+      a.recoveries.approve({ ...named, by: 'ada', reason: 'r' }),
+      b.recoveries.approve({ ...named, by: 'grace', reason: 'r' }),
+    ])
+    const counts = [one, two].map((decision) => decision.decided && decision.request.approvals.length)
+    expect(counts.sort()).toEqual([1, 2])
+    expect((await b.recoveries.find(named))?.request).toMatchObject({
+      state: 'approved',
+      effectiveAt: clock.time + DAY,
+    })
+  })
+
+  test('of asking at once one makes a request', async () => {
+    const crowd = processes(4)
+    const first = crowd[0] as Process
+    await first.records.transact('alice', (record, now) =>
+      enrol(record, { secret: Buffer.alloc(20, 7), step: 0, clockSide: 0 }, nobodyKnows, now),
+    )
+    const status = await first.accounts.status('alice')
+    const asked = await Promise.all(
+      crowd.flatMap(({ recoveries }) => [1, 2, 3].map(() => recoveries.ask('alice', answers, status))),
+    )
+    expect(asked.filter((one) => one.asked === 'new')).toHaveLength(1)
+    expect(asked.filter((one) => one.asked === 'before')).toHaveLength(11)
+  })
+
+  test('cancelling against completing: one of them happens, and the account is as it says', async () => {
+    const [a, b, c] = processes(3) as [Process, Process, Process]
+    const seen = { cancelled: 0, completed: 0 }
+    for (let round = 0; round < 12; round++) {
+      const id = `race-${round}`
+      const { named, ticket } = await requested(a, id)
+      await a.recoveries.approve({ ...named, by: 'ada', reason: 'r' })
+      clock.time += DAY
+      const status = await a.accounts.status(id)
+      const complete = async () => {
+        // From far behind the cancelling to right beside it.
+        for (let turn = 0; turn < (11 - round) * 12; turn++) await null
+        return Promise.all([a.recoveries.complete(id, status), c.recoveries.complete(id, status)])
+      }
+      const [{ cancelled }, completions] = await Promise.all([
+        b.recoveries.cancelByTicket(ticket),
+        complete(),
+      ])
+      const recovered = completions.filter((completion) => completion === 'now').length
+      const { enabled, mustEnrol } = await b.accounts.status(id)
+      expect([recovered, enabled, mustEnrol]).toEqual(cancelled ? [0, true, false] : [1, false, true])
+      seen[cancelled ? 'cancelled' : 'completed']++
+    }
+    expect(seen.cancelled + seen.completed).toBe(12)
+    expect(Math.min(seen.cancelled, seen.completed)).toBeGreaterThan(0)
+  })
+
+  test('rejecting against completing', async () => {
+    const [a, b] = processes(2) as [Process, Process]
+    const { named } = await requested(a)
+    await a.recoveries.approve({ ...named, by: 'ada', reason: 'r' })
+    clock.time += DAY
+    const status = await a.accounts.status('alice')
+    const [decision, completion] = await Promise.all([
+      b.recoveries.reject({ ...named, by: 'ada', reason: 'r' }),
+      a.recoveries.complete('alice', status),
+    ])
+    expect(decision.decided).toBe(completion === null)
+    expect((await a.accounts.status('alice')).enabled).toBe(decision.decided)
+  })
+})
+
+describe('a process that died', () => {
+  test('between the two writes: the next one does the second, and only for that factor', async () => {
+    const place = { factors: new MemoryStore(), requests: new MemoryStore() }
+    const dying = open({
+      ...place,
+      factors: Object.assign(Object.create(place.factors), {
+        compareAndSet: async () => {
+          throw new Error('killed')
+        },
+      }),
+    })
+    const alive = open(place)
+    const { named, ticket } = await requested(alive)
+    await alive.recoveries.approve({ ...named, by: 'ada', reason: 'r' })
+    clock.time += DAY
+    await expect(dying.recoveries.complete('alice', await alive.accounts.status('alice'))).rejects.toThrow(
+      'does not answer',
+    )
+    expect((await alive.accounts.status('alice')).enabled).toBe(true)
+    // It is decided: nobody cancels it any more.
+    expect(await alive.recoveries.cancelByTicket(ticket)).toEqual({ cancelled: false, reason: 'over' })
+    const status = await alive.accounts.status('alice')
+    expect(await alive.recoveries.complete('alice', status)).toBe('now')
+    expect(await alive.accounts.status('alice')).toMatchObject({ enabled: false, mustEnrol: true })
+    expect(await alive.recoveries.complete('alice', status)).toBe('before')
+    clock.time += 1000
+    await alive.records.transact('alice', (record, now) =>
+      enrol(record, { secret: Buffer.alloc(20, 8), step: 0, clockSide: 0 }, nobodyKnows, now),
+    )
+    expect(await alive.recoveries.complete('alice', await alive.accounts.status('alice'))).toBeNull()
+  })
+})
+
+describe('a row', () => {
+  test('of one store opens in no other, though the keys are the same', async () => {
+    const requests = new MemoryStore()
+    const place = { factors: new MemoryStore(), requests }
+    const opened = open(place)
+    await requested(opened)
+    const swapped = open({ factors: requests, requests: place.factors })
+    await expect(swapped.accounts.status('alice')).rejects.toThrow('does not open')
+    await expect(swapped.recoveryRecords.read('alice')).rejects.toThrow('does not open')
+  })
+
+  test('says whether a request is open', async () => {
+    const requests = new MemoryStore()
+    const opened = open({ factors: new MemoryStore(), requests })
+    const { ticket } = await requested(opened)
+    expect((await requests.get('alice'))?.activated).toBe(true)
+    await opened.recoveries.cancelByTicket(ticket)
+    expect((await requests.get('alice'))?.activated).toBe(false)
+  })
+})
+
+describe('the list', () => {
+  test('erases what was over long ago, and tells of what does not open', async () => {
+    const requests = new MemoryStore()
+    const opened = open({ factors: new MemoryStore(), requests })
+    await requested(opened, 'a')
+    const { ticket } = await requested(opened, 'b')
+    await opened.recoveries.cancelByTicket(ticket)
+    clock.time += 30 * DAY
+    await requested(opened, 'c')
+    // Requested a month ago: expired for 23 days. Cancelled a month ago: erased.
+    expect(await opened.recoveryRecords.read('b')).toEqual(NO_RECOVERY)
+    const listed = await all(opened)
+    expect(listed.map(({ accountId, state }) => [accountId, state])).toEqual([
+      ['a', 'expired'],
+      ['c', 'requested'],
+    ])
+    const row = await requests.get('c')
+    await requests.compareAndSet('d', 0, { ...(row as NonNullable<typeof row>) })
+    const damaged: unknown[] = []
+    expect(await all(opened, (error) => damaged.push(error.accountId))).toHaveLength(2)
+    expect(damaged).toEqual(['d'])
+  })
+
+  test('goes through more than a page, and has the oldest first', async () => {
+    const requests = new MemoryStore()
+    const opened = open({ factors: new MemoryStore(), requests })
+    const status = { enabled: true, since: 1, lastUsedAt: null }
+    for (let i = 0; i < 401; i++) {
+      clock.time += 1
+      await opened.recoveries.ask(`m-${(i * 7) % 401}`, answers, status)
+    }
+    const seen: string[] = []
+    let after: Place | null = null
+    do {
+      const page: Awaited<ReturnType<Recoveries['list']>> = await opened.recoveries.list(
+        { after, limit: 50 },
+        fail,
+      )
+      expect(page.requests.length).toBeLessThanOrEqual(50)
+      seen.push(...page.requests.map(({ accountId }) => accountId))
+      after = page.next
+    } while (after)
+    expect(seen).toEqual(Array.from({ length: 401 }, (_, i) => `m-${(i * 7) % 401}`))
+  })
+})
+
+describe('what is of no use any more', () => {
+  test('is erased by the rule, so that a request made meanwhile stays', async () => {
+    const requests = new MemoryStore()
+    const place = { factors: new MemoryStore(), requests }
+    const opened = open(place)
+    const { ticket } = await requested(opened, 'a')
+    await opened.recoveries.cancelByTicket(ticket)
+    clock.time += 30 * DAY
+    // Between the listing and the erasing: another process, in which the same user asks again.
+    const other = open(place)
+    const status = await other.accounts.status('a')
+    const slow: SecondFactorStore = {
+      get: (id) => requests.get(id),
+      compareAndSet: (...write) => requests.compareAndSet(...write),
+      delete: (id) => requests.delete(id),
+      list: async (...how) => {
+        const rows = await requests.list(...how)
+        await other.recoveries.ask('a', answers, status)
+        return rows
+      },
+    }
+    await all(open({ ...place, requests: slow }))
+    expect((await all(opened)).map(({ accountId, state }) => [accountId, state])).toEqual([
+      ['a', 'requested'],
+    ])
+  })
+
+  test('what was typed goes as soon as a request that is over is looked at', async () => {
+    const opened = open({ factors: new MemoryStore(), requests: new MemoryStore() })
+    await requested(opened, 'expired')
+    await requested(opened, 'seen')
+    const typed = async (id: string) => (await opened.recoveryRecords.read(id)).request?.answers
+    clock.time += 7 * DAY
+    await requested(opened, 'withdrawn')
+    clock.time += 1
+    await opened.records.transact('withdrawn', (record, now) => ({
+      record: { ...record, lastUsedAt: now },
+      outcome: null,
+    }))
+    expect((await opened.recoveries.view('seen', await opened.accounts.status('seen'))).state).toBe('expired')
+    expect(await typed('seen')).toEqual({})
+    const listed = await all(opened)
+    expect(listed.map(({ accountId, state, request }) => [accountId, state, request.answers])).toEqual([
+      ['expired', 'expired', {}],
+      ['seen', 'expired', {}],
+      ['withdrawn', 'withdrawn', {}],
+    ])
+    for (const id of ['expired', 'withdrawn']) expect(await typed(id)).toEqual({})
+  })
+})
+
+test('whoever only asks does not stand in the line of the account', async () => {
+  const requests = new MemoryStore()
+  const opened = open({ factors: new MemoryStore(), requests })
+  const { ticket } = await requested(opened)
+  const status = await opened.accounts.status('alice')
+  const transact = jest.spyOn(opened.recoveryRecords, 'transact')
+  expect(await opened.recoveries.cancelByTicket({ ...ticket, key: 'A'.repeat(43) })).toMatchObject({
+    cancelled: false,
+  })
+  expect(await opened.recoveries.complete('alice', status)).toBeNull()
+  expect(transact).not.toHaveBeenCalled()
+  expect(await opened.recoveries.cancelByTicket(ticket)).toEqual({ cancelled: true })
+})
+
+test('a code that is accepted while it is carried out spares the factor, and is what is told', async () => {
+  const opened = open({ factors: new MemoryStore(), requests: new MemoryStore() })
+  const { named } = await requested(opened)
+  await opened.recoveries.approve({ ...named, by: 'ada', reason: 'r' })
+  clock.time += DAY
+  const before = await opened.accounts.status('alice')
+  await opened.records.transact('alice', (record, now) => ({
+    record: { ...record, lastUsedAt: now },
+    outcome: null,
+  }))
+  expect(await opened.recoveries.complete('alice', before)).toBe('spared')
+  expect((await opened.accounts.status('alice')).enabled).toBe(true)
+  expect((await opened.recoveryRecords.read('alice')).request?.state).toBe('withdrawn')
+})
+
+test('a new authenticator stays, whatever the clocks of the processes say', async () => {
+  const opened = open({ factors: new MemoryStore(), requests: new MemoryStore() })
+  const { named } = await requested(opened)
+  await opened.recoveries.approve({ ...named, by: 'ada', reason: 'r' })
+  // By a process whose clock is an hour behind.
+  await opened.records.transact('alice', (record) =>
+    replace(record, { secret: Buffer.alloc(20, 8), step: 0, clockSide: 0 }, clock.time - 3_600_000),
+  )
+  clock.time += DAY
+  expect((await all(opened))[0]?.state).toBe('withdrawn')
+  expect(await opened.recoveries.complete('alice', await opened.accounts.status('alice'))).toBeNull()
+  expect((await opened.accounts.status('alice')).enabled).toBe(true)
+})

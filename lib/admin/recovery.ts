@@ -1,0 +1,187 @@
+import { warnOfListenerDiscreetly } from '../events/events'
+import type { ShownRequest } from '../pages/admin-pages'
+import type { Page, PageProblem } from '../pages/page'
+import type { Deciding, ListedRequest } from '../recovery/recoveries'
+import type { Refused } from '../recovery/request'
+import { cursorOf, readCursor, readRequestId } from '../recovery/ticket'
+import { recoveryOf } from '../routes/recovery-rooms'
+import type { AdminRooms } from './admin-rooms'
+import type { AdminRoute } from './admin-route'
+import type { AdminVisit } from './admin-visit'
+import { fewAtATime } from './few-at-a-time'
+import { findUser } from './user'
+
+/** Requests a page. */
+const LIMIT = 50
+
+const decides = (kind: 'approve' | 'reject'): AdminRoute => ({
+  method: 'post',
+  path: `/recovery/:id/${kind}`,
+  returnTo: (req) => `/recovery/${encodeURIComponent(String(req.params.id))}`,
+  handle: (visit) => decide(visit, kind),
+})
+
+/** Requests of users who have lost everything: there only where option `recovery` is set. */
+export const adminRecoveryRoutes: AdminRoute[] = [
+  { method: 'get', path: '/recovery', handle: list },
+  { method: 'get', path: '/recovery/:id', handle: show },
+  decides('approve'),
+  decides('reject'),
+]
+
+async function list(visit: AdminVisit): Promise<void> {
+  const { rooms } = visit
+  const { after: asked } = visit.req.query
+  const after = readCursor(asked)
+  if (asked && !after) return visit.problem({ code: 'malformed', about: 'request' })
+  const listed = await recoveryOf(visit).recoveries.list({ after, limit: LIMIT }, (error) =>
+    rooms.settings.onUnavailable(error),
+  )
+  const requests = await fewAtATime(listed.requests, (one) => shown(rooms, one))
+  const next = listed.next && cursorOf(listed.next)
+  if (visit.program) return visit.json({ requests, next, csrfToken: visit.csrfToken() })
+  const notice = visit.takeNotice()
+  return visit.page({
+    name: 'admin/recovery',
+    base: visit.base,
+    requests,
+    next,
+    onward: after !== null,
+    notice,
+  })
+}
+
+async function show(visit: AdminVisit): Promise<void> {
+  const listed = await find(visit)
+  if (!listed) return visit.problem({ code: 'unknown_request' })
+  const request = await shown(visit.rooms, listed)
+  if (visit.program) return visit.json({ ...request, csrfToken: visit.csrfToken() })
+  return visit.page(decisionPage(visit, request))
+}
+
+async function decide(visit: AdminVisit, kind: 'approve' | 'reject'): Promise<void> {
+  const { rooms, req, account } = visit
+  const { recoveries } = recoveryOf(visit)
+  const [typed, reason] = [visit.typedCode(), visit.reason()]
+  const listed = await find(visit)
+  const page = async (problem: PageProblem): Promise<Page> => {
+    const latest = await find(visit)
+    return latest
+      ? decisionPage(visit, await shown(rooms, latest), problem)
+      : { name: 'problem', problem, wayBack: visit.url('/recovery') }
+  }
+  if (!typed || reason === null) {
+    return visit.refuse(
+      reason === null ? { code: 'malformed', about: 'reason' } : { code: 'malformed' },
+      page,
+    )
+  }
+  const named = readRequestId(req.params.id)
+  if (!named || !listed) return visit.problem({ code: 'unknown_request' })
+  const deciding: Deciding = { ...named, by: account.id, reason }
+  // Before a code is spent on it; the write looks once more.
+  const refusal = await recoveries.whyNotDecided(kind, deciding)
+  if (refusal) return visit.refuse(problemOf(refusal), page)
+  if (!(await visit.proveWith(typed, page))) return
+
+  const decision =
+    kind === 'approve'
+      ? await recoveries.approve(deciding)
+      : { ...(await recoveries.reject(deciding)), ticket: '' }
+  if (!decision.decided) return visit.refuse(problemOf(decision.reason), page)
+  const { state, approvals, effectiveAt: at } = decision.request
+  const effectiveAt = at === null ? null : new Date(at)
+  if (kind === 'approve') {
+    const details = { by: account.id, reason, effectiveAt, approvals: approvals.length }
+    rooms.reporter.tell(req, 'recovery-approved', named.accountId, details, { ticket: decision.ticket })
+  } else {
+    rooms.reporter.tell(req, 'recovery-rejected', named.accountId, { by: account.id, reason })
+  }
+  if (visit.program) return visit.json({ id: listed.id, state, effectiveAt })
+  const user = await userOf(rooms, named.accountId)
+  const what =
+    kind === 'reject'
+      ? 'recovery-rejected'
+      : state === 'approved'
+        ? 'recovery-approved'
+        : 'recovery-first-approval'
+  return visit.goWithNotice('/recovery', { what, about: user.name })
+}
+
+function problemOf(refusal: Refused): PageProblem {
+  switch (refusal) {
+    case 'own-account':
+      return { code: 'own_account' }
+    case 'unknown':
+      return { code: 'unknown_request' }
+    case 'over':
+      return { code: 'recovery_over' }
+    default:
+      return { code: 'already_approved' }
+  }
+}
+
+/** The request that the path names; null: there is none. */
+async function find(visit: AdminVisit): Promise<ListedRequest | null> {
+  const named = readRequestId(visit.req.params.id)
+  return named && recoveryOf(visit).recoveries.find(named)
+}
+
+function decisionPage(visit: AdminVisit, request: ShownRequest, problem?: PageProblem): Page {
+  const reason = visit.field('reason')
+  return {
+    name: 'admin/recovery-request',
+    base: visit.base,
+    request,
+    own: request.user.id === visit.account.id,
+    needed: recoveryOf(visit).settings.approvals,
+    delay: recoveryOf(visit).settings.delay,
+    reason: typeof reason === 'string' ? reason : '',
+    ...(problem && { problem }),
+  }
+}
+
+async function shown(
+  rooms: AdminRooms,
+  { id, accountId, state, request }: ListedRequest,
+): Promise<ShownRequest> {
+  const [user, registered, approvals] = await Promise.all([
+    userOf(rooms, accountId),
+    registeredOf(rooms, accountId),
+    Promise.all(
+      request.approvals.map(async ({ by, reason, at }) => ({
+        by: await userOf(rooms, by),
+        reason,
+        at: new Date(at),
+      })),
+    ),
+  ])
+  return {
+    id,
+    user,
+    state,
+    askedAt: new Date(request.askedAt),
+    effectiveAt: request.effectiveAt === null ? null : new Date(request.effectiveAt),
+    answers: request.answers,
+    registered,
+    matches: request.matches,
+    approvals,
+  }
+}
+
+async function userOf(rooms: AdminRooms, accountId: string): Promise<ShownRequest['user']> {
+  const user = await findUser(rooms, accountId)
+  return { id: accountId, name: String(user?.name || accountId), email: String(user?.email ?? '') }
+}
+
+/** The request is shown all the same where the host cannot say it. */
+async function registeredOf(rooms: AdminRooms, accountId: string): Promise<ShownRequest['registered']> {
+  try {
+    const registered = await rooms.recovery?.settings.registered?.(accountId)
+    if (!registered) return null
+    return Object.fromEntries(Object.entries(registered).map(([name, value]) => [name, String(value ?? '')]))
+  } catch (error) {
+    warnOfListenerDiscreetly('Option recovery.registered failed', error)
+    return null
+  }
+}

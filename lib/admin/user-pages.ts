@@ -1,0 +1,28 @@
+import { accountId } from '../account/account-id'
+import type { DirectoryQuery, DirectoryUser } from '../directory/directory'
+import type { ShownUser } from '../pages/admin-pages'
+import type { AdminRooms } from './admin-rooms'
+import { Lookup } from './lookup'
+import { shownUser } from './user'
+
+/** One page of users, with what their records say at this moment. */
+export async function readUsers(
+  { accounts, directory }: AdminRooms,
+  query: DirectoryQuery,
+): Promise<{ users: ShownUser[]; next: string | null }> {
+  const lookup = new Lookup(accounts)
+  const { users, next } = await directory.list(query, lookup)
+  const statuses = await lookup.statusesOf(users.map(({ id }) => id))
+  const shown = users.map((user) => shownUser(user, statuses.get(accountId(user.id)) ?? null))
+  const stale = shown.filter(({ status }, i) => isStale(users[i] as DirectoryUser, status))
+  // The page is right without it, and a database that cannot be written to now still has a list.
+  await Promise.allSettled(
+    stale.map(async ({ id, status }) => await directory.note?.(id, status === 'activated')),
+  )
+  return { users: shown, next }
+}
+
+/** The directory keeps something else than the record says. */
+function isStale({ activated }: DirectoryUser, status: ShownUser['status']): boolean {
+  return activated !== undefined && status !== 'unavailable' && activated !== (status === 'activated')
+}

@@ -1,0 +1,38 @@
+import type { AdminRoute } from './admin-route'
+import type { AdminVisit } from './admin-visit'
+import { userJson } from './user'
+import { readUsers } from './user-pages'
+import { readUsersQuery } from './users-query'
+
+export const usersRoutes: AdminRoute[] = [{ method: 'get', path: '/users', handle: show }]
+
+async function show(visit: AdminVisit): Promise<void> {
+  const query = readUsersQuery(visit.req)
+  if (!query) return visit.problem({ code: 'malformed', about: 'request' })
+  const { rooms } = visit
+  const page = await readUsers(rooms, { ...query, limit: rooms.limit }).catch(orNull)
+  if (!page) return visit.problem({ code: 'malformed', about: 'request' })
+  const { users, next } = page
+  const totals = await rooms.totals.read()
+  if (visit.program) {
+    return visit.json({ users: users.map(userJson), next, totals, csrfToken: visit.csrfToken() })
+  }
+  return visit.page({
+    name: 'admin/users',
+    base: visit.base,
+    users,
+    status: query.status,
+    search: query.search ?? '',
+    next,
+    onward: query.after !== null,
+    totals,
+    recovery: rooms.recovery !== null,
+    notice: visit.takeNotice(),
+  })
+}
+
+/** A cursor that somebody has made up. */
+function orNull(error: unknown): null {
+  if ((error as Error | null)?.name === 'BadCursorError') return null
+  throw error
+}

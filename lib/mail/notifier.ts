@@ -1,0 +1,141 @@
+import type { Request } from 'express'
+import { type SecondFactorEvent, warnOfListener } from '../events/events'
+import type { AlsoTold, MailedOnly } from '../events/reporter'
+import type { Language, Languages } from '../pages/language'
+import type { MailTemplates } from './message'
+import { isProven, isTold, noticeOf } from './notice'
+
+/** Somebody who is told what happens to an account. */
+export interface Recipient {
+  address: string
+  /** The language of the mail, such as `pt-BR`. Default: that of the request that it is about, else English. */
+  language?: string | undefined
+  /** What the user knows the account by. Default: the address. */
+  account?: string | undefined
+}
+
+/** What is asked of nodemailer's transport. */
+export interface MailTransport {
+  sendMail(mail: {
+    from: string
+    to: string
+    subject: string
+    text: string
+    html: string
+    headers: Record<string, string>
+  }): Promise<unknown>
+}
+
+export interface NotifyOptions {
+  /** `nodemailer.createTransport(...)` */
+  transport: MailTransport
+  /** The sender: `Acme <security@acme.example>`. */
+  from: string
+  /**
+   * Every address to tell; the former one, too, when it was changed lately. Nobody is told of an account without any;
+   * where that would have been the mail with a ticket, it is the event `mail-failed`.
+   */
+  recipients(accountId: string): Promise<readonly (Recipient | string)[]> | readonly (Recipient | string)[]
+  /**
+   * For recipients without a language of their own, where the request may be somebody else's (a lock, a recovery):
+   * whoever knows the password must not choose what the owner can read. Default `en`.
+   */
+  language?: string | undefined
+  /** The whole URL of the two-factor page, for a link in the mail. With option `recovery` it ends with option `path`. */
+  settingsUrl?: string | undefined
+}
+
+/** Tells users by mail what happens to their account. Nobody waits for it, and no failure of it fails anything. */
+export class Notifier implements AlsoTold {
+  constructor(
+    private readonly options: NotifyOptions,
+    private readonly languages: Languages,
+    private readonly templates: MailTemplates,
+    private readonly failed: (event: SecondFactorEvent, reason: string) => void,
+  ) {}
+
+  /**
+   * @param req the request that the event came of, for its language
+   * @param ticket cancels the recovery that the event is about
+   */
+  async tell(event: SecondFactorEvent, req: Request | null, { ticket }: MailedOnly = {}): Promise<void> {
+    if (!isTold(event)) return
+    // At once: the host may change what its answer rests on.
+    const asked = req && isProven(event) ? this.#languageOf(req) : null
+    try {
+      const recipients = await this.options.recipients(event.accountId)
+      // The owner has no other way to hear of it.
+      if (ticket && recipients.length === 0) return this.failed(event, 'no-recipients')
+      const { settingsUrl } = this.options
+      const cancelUrl = ticket && settingsUrl ? cancelUrlOf(settingsUrl, ticket) : null
+      await Promise.all(recipients.map((recipient) => this.#send(event, asOne(recipient), asked, cancelUrl)))
+    } catch (error) {
+      this.failed(event, reasonOf(error))
+    }
+  }
+
+  /** What has happened is on record by now: a host's function that fails must not make it an error. */
+  #languageOf(req: Request): Language | null {
+    try {
+      return this.languages.of(req)
+    } catch (error) {
+      warnOfListener('Option language failed', error)
+      return null
+    }
+  }
+
+  async #send(
+    event: SecondFactorEvent,
+    recipient: Recipient,
+    asked: Language | null,
+    cancelUrl: string | null,
+  ): Promise<void> {
+    if (!isTold(event)) return
+    try {
+      const { transport, from, settingsUrl } = this.options
+      const language = recipient.language
+        ? this.languages.named(recipient.language)
+        : (asked ?? this.languages.named(this.options.language ?? 'en'))
+      const { subject, text, html } = this.templates.render(language, {
+        notice: noticeOf(event, language, cancelUrl),
+        account: recipient.account ?? recipient.address,
+        at: event.at,
+        ip: event.ip ?? null,
+        settingsUrl: settingsUrl ?? null,
+      })
+      // RFC 3834: no out-of-office notes in return.
+      await transport.sendMail({
+        from,
+        to: recipient.address,
+        subject,
+        text,
+        html,
+        headers: { 'Auto-Submitted': 'auto-generated' },
+      })
+    } catch (error) {
+      this.failed(event, reasonOf(error))
+    }
+  }
+}
+
+/** Below the two-factor page, whatever else stands in its address. */
+function cancelUrlOf(settingsUrl: string, ticket: string): string {
+  const url = new URL(settingsUrl)
+  url.pathname = `${url.pathname.replace(/\/+$/, '')}/recovery/cancel`
+  url.search = new URLSearchParams({ ticket }).toString()
+  url.hash = ''
+  return url.href
+}
+
+/** The transport's code alone: its words may hold addresses. */
+function reasonOf(error: unknown): string {
+  const { code, responseCode } = (error ?? {}) as { code?: unknown; responseCode?: unknown }
+  return (
+    [code, responseCode].filter((one) => typeof one === 'string' || typeof one === 'number').join(' ') ||
+    'failed'
+  )
+}
+
+function asOne(recipient: Recipient | string): Recipient {
+  return typeof recipient === 'string' ? { address: recipient } : recipient
+}

@@ -1,0 +1,31 @@
+import type { AccountStatus } from '../account/accounts'
+import { save } from '../session/express-sessions'
+import { isHeld } from '../session/marker'
+import type { Visit } from './visit'
+
+/**
+ * Carries out a recovery whose time has come while this session waited for its code: the password was just given, so
+ * it goes on as a session that must enrol. Answers then, and says so.
+ */
+export async function completeIfDue(visit: Visit): Promise<boolean> {
+  const { rooms, req, account, marker, state } = visit
+  const { recovery } = rooms
+  if (!recovery || state.state !== 'pending' || !isHeld(marker)) return false
+  if (!(await recovery.due.complete(req, account.id, visit.status as AccountStatus))) return false
+  const { epoch, mustEnrol } = await rooms.views.read(account.id)
+  if (!mustEnrol) {
+    await visit.sessionIsOver()
+    return true
+  }
+  marker.state = 'must-enrol'
+  marker.epoch = epoch
+  marker.heldAt = rooms.settings.now()
+  await save(req)
+  state.become('must-enrol', account)
+  rooms.reporter.tell(req, 'policy-held', account.id, {})
+  if (visit.program) {
+    const { enableUrl } = state
+    rooms.answers.problemJson(req, visit.res, { code: 'enrolment_required' }, { enableUrl })
+  } else visit.redirect(state.enableUrl)
+  return true
+}

@@ -1,0 +1,243 @@
+import type { Request, Response } from 'express'
+import passport from 'passport'
+import { accountId } from './account/account-id'
+import { must, mustBeKnown, type NamesOf } from './checks'
+import { milliseconds, storeTimeoutOf } from './duration'
+import type { UnavailableError } from './errors'
+import type { AuditLog, EventOrigin } from './events/events'
+import { originOf } from './events/reporter'
+import type { NotifyOptions } from './mail/notifier'
+import type { HostCsrf, PassportLike, Policy, SecondFactorOptions } from './options'
+import { type RecoverySettings, readRecoveryOptions } from './recovery/options'
+import type { SecondFactorStore } from './stores/store'
+import { unfailing, warnOnceAMinute } from './tell-unavailable'
+
+/** The options with their defaults, as the rooms use them. */
+export interface Settings {
+  issuer: string
+  account(user: unknown): { id: string; name: string }
+  keys: readonly (string | Uint8Array | undefined)[]
+  store: SecondFactorStore
+  path: string
+  loginUrl: string
+  logoutUrl: string
+  challengeUrl: string | null
+  returnTo: string
+  verifyPassword: ((user: Express.User, password: string, req: Request) => boolean | Promise<boolean>) | null
+  policy: ((user: Express.User, req: Request) => Policy | Promise<Policy>) | null
+  skip: ((user: Express.User, req: Request) => boolean | Promise<boolean>) | null
+  /** Milliseconds; 0: no device is trusted. */
+  trustAge: number
+  disable: 'code' | 'fresh'
+  audit: AuditLog | null
+  notify: NotifyOptions | null
+  recovery: RecoverySettings | null
+  eventOrigin(req: Request): EventOrigin
+  onVerified: ((user: Express.User, req: Request, res: Response) => void | Promise<void>) | null
+  onCancelled: ((req: Request, res: Response) => void | Promise<void>) | null
+  onUnavailable(error: UnavailableError): void
+  /** Milliseconds. */
+  revalidateAfter: number
+  /** Milliseconds. */
+  storeTimeout: number
+  isEnrolled: ((user: Express.User, req: Request) => boolean | Promise<boolean>) | null
+  backupCodes: number
+  csrf: HostCsrf | null
+  passport: PassportLike
+  now(): number
+}
+
+/** @throws ConfigurationError naming the option, what is wrong with it and what to write instead */
+export function readOptions<User>(options: SecondFactorOptions<User>): Settings {
+  const given = options as unknown as SecondFactorOptions<Express.User>
+  must(
+    typeof given === 'object' && given !== null,
+    'SF_OPTIONS',
+    'createSecondFactor takes an object of options',
+  )
+  const issuer = typeof given.issuer === 'string' ? given.issuer.trim() : ''
+  must(
+    /[^:\s]/.test(issuer),
+    'SF_ISSUER',
+    'Option issuer is the name of your app, as users will see it in their authenticator app',
+  )
+  must(
+    typeof given.account === 'function',
+    'SF_ACCOUNT',
+    'Option account is a function from your user to { id, name }: (user) => ({ id: user.id, name: user.email })',
+  )
+  must(
+    typeof given.store?.get === 'function' && typeof given.store.compareAndSet === 'function',
+    'SF_STORE',
+    'Option store is where second factors are kept: new SqlStore(database), new RedisStore(client), one of your own, ' +
+      'or new MemoryStore() to try things out',
+  )
+  const path = (given.path ?? '/two-factor').replace(/\/+$/, '')
+  must(
+    /^(\/(?!\.+(\/|$))[\w.~-]+)+$/.test(path),
+    'SF_PATH',
+    `Option path is the path at which the router is mounted, such as '/two-factor', not '${given.path}'`,
+  )
+  mustBeKnown(given, NAMES)
+  const { csrf } = given
+  must(
+    csrf === undefined ||
+      (typeof csrf?.token === 'function' && (csrf.verify === 'before' || typeof csrf.verify === 'function')),
+    'SF_CSRF',
+    "Option csrf is { token(req, res), verify }: verify is a function, or 'before' where your own middleware has checked",
+  )
+  if (csrf) mustBeKnown(csrf, { token: true, field: true, verify: true }, 'csrf.')
+  for (const name of FUNCTIONS) {
+    const value = given[name]
+    must(
+      value === undefined || typeof value === 'function',
+      'SF_OPTION_TYPE',
+      `Option ${name} must be a function, not ${typeof value}`,
+    )
+  }
+  const backupCodes = given.backupCodes ?? 5
+  must(
+    Number.isInteger(backupCodes) && backupCodes >= 1 && backupCodes <= 20,
+    'SF_BACKUP_CODES',
+    'Option backupCodes is a number from 1 to 20',
+  )
+  must(
+    ['code', 'fresh', undefined].includes(given.disable),
+    'SF_DISABLE',
+    "Option disable is what turning it off takes: 'code', or 'fresh' for a code accepted in the last five minutes",
+  )
+  must(
+    given.audit === undefined || typeof given.audit?.write === 'function',
+    'SF_AUDIT',
+    'Option audit is where events are kept: new SqlAuditLog(database), or your own { write(event) }',
+  )
+  const { notify, trustedDevices } = given
+  must(
+    notify === undefined ||
+      (typeof notify?.transport?.sendMail === 'function' &&
+        typeof notify.from === 'string' &&
+        typeof notify.recipients === 'function' &&
+        (notify.settingsUrl === undefined || isWholeUrl(notify.settingsUrl))),
+    'SF_NOTIFY',
+    "Option notify is { transport: nodemailer.createTransport(...), from: 'Acme <security@acme.example>', " +
+      'recipients(accountId) }, and perhaps settingsUrl, a whole URL',
+  )
+  if (notify) mustBeKnown(notify, NOTIFY, 'notify.')
+  const trustAge =
+    trustedDevices === undefined ? 0 : milliseconds(trustedDevices?.maxAge, 'trustedDevices.maxAge')
+  must(
+    trustedDevices === undefined || (trustAge > 0 && trustAge <= LONGEST_TRUST),
+    'SF_DURATION',
+    "Option trustedDevices is { maxAge: '30d' }: for how long a browser is not asked again, at most 400 days",
+  )
+  if (trustedDevices) mustBeKnown(trustedDevices, { maxAge: true }, 'trustedDevices.')
+  return {
+    issuer,
+    account: (user) => accountOf(given, user as Express.User),
+    keys: given.keys,
+    store: given.store,
+    path,
+    loginUrl: given.loginUrl ?? '/login',
+    logoutUrl: given.logoutUrl ?? '/logout',
+    challengeUrl: given.challengeUrl ?? null,
+    returnTo: given.returnTo ?? '/',
+    verifyPassword: given.verifyPassword?.bind(given) ?? null,
+    policy: given.policy?.bind(given) ?? null,
+    skip: given.skip?.bind(given) ?? null,
+    trustAge,
+    disable: given.disable ?? 'code',
+    audit: given.audit ?? null,
+    notify: given.notify ?? null,
+    recovery: readRecoveryOptions(given.recovery, {
+      store: given.store,
+      path,
+      settingsUrl: notify?.settingsUrl,
+    }),
+    eventOrigin: given.eventOrigin?.bind(given) ?? originOf,
+    onVerified: given.onVerified?.bind(given) ?? null,
+    onCancelled: given.onCancelled?.bind(given) ?? null,
+    onUnavailable: unfailing(given.onUnavailable?.bind(given) ?? warnOnceAMinute()),
+    revalidateAfter: milliseconds(given.revalidateAfter ?? '60s', 'revalidateAfter'),
+    storeTimeout: storeTimeoutOf(given.storeTimeout),
+    isEnrolled: given.isEnrolled?.bind(given) ?? null,
+    backupCodes,
+    csrf: csrf ?? null,
+    passport: given.passport ?? (passport as unknown as PassportLike),
+    now: given.now ?? Date.now,
+  }
+}
+
+/** Browsers keep no cookie for longer (RFC 6265bis section 5.5), milliseconds. */
+const LONGEST_TRUST = 400 * 86_400_000
+
+const NAMES: NamesOf<SecondFactorOptions> = {
+  issuer: true,
+  account: true,
+  keys: true,
+  store: true,
+  path: true,
+  loginUrl: true,
+  logoutUrl: true,
+  challengeUrl: true,
+  returnTo: true,
+  support: true,
+  verifyPassword: true,
+  policy: true,
+  skip: true,
+  trustedDevices: true,
+  disable: true,
+  audit: true,
+  notify: true,
+  recovery: true,
+  eventOrigin: true,
+  onVerified: true,
+  onCancelled: true,
+  onUnavailable: true,
+  revalidateAfter: true,
+  storeTimeout: true,
+  isEnrolled: true,
+  backupCodes: true,
+  language: true,
+  locales: true,
+  views: true,
+  layout: true,
+  stylesheets: true,
+  csrf: true,
+  nonce: true,
+  contentSecurityPolicy: true,
+  formAction: true,
+  passport: true,
+  now: true,
+}
+
+const NOTIFY: NamesOf<NotifyOptions> = {
+  transport: true,
+  from: true,
+  recipients: true,
+  language: true,
+  settingsUrl: true,
+}
+
+const FUNCTIONS = [
+  'verifyPassword',
+  'policy',
+  'skip',
+  'eventOrigin',
+  'isEnrolled',
+  'onVerified',
+  'onCancelled',
+  'onUnavailable',
+  'language',
+  'nonce',
+  'now',
+] as const satisfies (keyof SecondFactorOptions)[]
+
+function isWholeUrl(url: unknown): boolean {
+  return typeof url === 'string' && URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)
+}
+
+function accountOf(options: SecondFactorOptions, user: Express.User): { id: string; name: string } {
+  const { id, name } = options.account(user) ?? {}
+  const checked = accountId(id)
+  return { id: checked, name: String(name || checked) }
+}
