@@ -137,7 +137,7 @@ describe('at the start', () => {
     [{ methods: ['backup-code'] }],
     [{ methods: ['totp', 'backup-code'] }],
     [{ returnTo: '/here?and=there' }],
-    [{ maxAge: 1, methods: ['totp'], returnTo: '/' }],
+    [{ maxAge: 1000, methods: ['totp'], returnTo: '/' }],
   ])('%j is a requirement', (options) => {
     expect(gate(options)).toHaveLength(3)
   })
