@@ -166,6 +166,8 @@ describe('at the start', () => {
 
   test('an age that is none is named', () => {
     expect(() => gate({ maxAge: 'soon' })).toThrow(/maxAge.*SF_DURATION/)
+    // Meant in seconds: nobody would ever pass.
+    expect(() => gate({ maxAge: 300 })).toThrow(/'5m'.*SF_DURATION/)
   })
 
   test('a gate without secondFactor.session() before it lets nobody pass', () => {
