@@ -20,12 +20,7 @@ export interface RedisCluster {
 export async function startRedisCluster(): Promise<RedisCluster> {
   const folder = mkdtempSync(join(tmpdir(), 'redis-cluster-'))
   const ports: number[] = []
-  // Nodes talk on port + 10000, which must be a port, too.
-  while (ports.length < 6) {
-    const port = await freePort()
-    if (port < 55_000) ports.push(port)
-    else ports.push(await lowPort())
-  }
+  while (ports.length < 6) ports.push(await freePort())
   const servers = ports.map((port) => {
     const own = join(folder, `${port}`)
     mkdirSync(own)
@@ -58,17 +53,6 @@ async function makeCluster(ports: number[]): Promise<void> {
     '--cluster-yes',
   ])
   await Promise.all(ports.map(agreed))
-}
-
-async function lowPort(): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000)
-    try {
-      await ping(port)
-    } catch {
-      return port
-    }
-  }
 }
 
 /** Every node knows that the cluster is whole. */
