@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
+import { Agent, createServer, type Server } from 'node:http'
 import type { Express } from 'express'
 import request, { type Response } from 'supertest'
 import { PASSWORD } from './app'
@@ -8,11 +8,13 @@ import { Authenticator } from './authenticator'
 type Body = Record<string, unknown>
 
 const servers = new Map<Express, Server>()
+const connections = new Agent({ keepAlive: true })
 afterAll(() => {
   for (const server of servers.values()) {
     server.close()
     server.closeAllConnections()
   }
+  connections.destroy()
 })
 
 /** One server for an app: left to itself, supertest opens one for each request. An address, or a server, is its own. */
@@ -57,7 +59,9 @@ export class Client {
     body?: Body | string,
     headers: Record<string, string> = {},
   ): Promise<Response> {
-    const test = request(await serverOf(this.app))[method.toLowerCase() as 'get'](path)
+    const server = await serverOf(this.app)
+    const test = request(server)[method.toLowerCase() as 'get'](path)
+    if (servers.has(this.app)) test.agent(connections)
     test.redirects(0).ok(() => true)
     test.set('Accept', this.kind === 'person' ? 'text/html,application/xhtml+xml' : 'application/json')
     if (this.kind === 'person' && method === 'GET') test.set('Sec-Fetch-Dest', 'document')

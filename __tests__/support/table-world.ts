@@ -38,6 +38,7 @@ export class World {
   #store = new MemoryStore()
   #requests = new MemoryStore()
   readonly #beginnings = new Map<State, Beginning>()
+  #asset: Promise<string> | undefined
   #saved = { sessions: {}, records: [] as { accountId: string; record: StoredRecord }[] }
   #close: () => unknown = () => {}
   app!: Express
@@ -98,6 +99,15 @@ export class World {
     return (this.#beginnings.get(state) as Beginning).tokens
   }
 
+  /** All that a state depends on but the time: what a request leaves as it was cannot have changed the state. */
+  async traces(client: Client): Promise<string> {
+    const sessions = Object.entries(this.#sessions.sessions).map(([id, text]) => {
+      const { cookie: _, ...data } = JSON.parse(text)
+      return [id, data]
+    })
+    return JSON.stringify([[...client.cookies], sessions, await this.#store.list(null, 10)])
+  }
+
   /** The state of a client's session, by what the app tells it; a user is to be seen in the proper ones only. */
   async stateOf(client: Client): Promise<string> {
     const program = client.as('program')
@@ -116,7 +126,12 @@ export class World {
   }
 
   /** One of the files of the plugin. */
-  async asset(): Promise<string> {
+  asset(): Promise<string> {
+    this.#asset ??= this.#findAsset()
+    return this.#asset
+  }
+
+  async #findAsset(): Promise<string> {
     const { text } = await (await this.start('verified')).as('person').get('/two-factor')
     return (/"(\/two-factor\/assets\/[^"]+\.js)"/.exec(text) as RegExpExecArray)[1] as string
   }

@@ -45,6 +45,8 @@ export interface Languages {
 type Catalogue = { [key: string]: string | Catalogue }
 
 const ours = join(__dirname, '../../views/locales')
+/** Read once for all instances of a process. */
+let ourCatalogues: ReadonlyMap<string, Catalogue> | undefined
 const fallback = 'en'
 /** More languages than anybody reads. */
 const MOST_WISHES = 20
@@ -52,7 +54,8 @@ const rightToLeft = new Set(['ar', 'he', 'fa', 'ur'])
 
 /** Reads the catalogues, ours and the host's, and chooses among them for each request. */
 export function createLanguages(options: LanguagesOptions = {}): Languages {
-  const catalogues = readCatalogues(ours)
+  ourCatalogues ??= readCatalogues(ours)
+  const catalogues = new Map(ourCatalogues)
   if (options.locales !== undefined) {
     if (!existsSync(options.locales)) {
       throw new ConfigurationError(

@@ -8,7 +8,10 @@ const ours = join(__dirname, '../../views')
 /** Renders a file of `views/`, by its name without the ending. */
 export type Template = (name: string, data: object) => string
 
-/** Each file compiled once: ours at the start, so that a replacement that does not compile is known then. */
+/** Ours, which no option changes: once for all instances of a process. */
+const compiledOurs = new Map<string, TemplateFunction>()
+
+/** Each file compiled once, and at the start, so that a replacement that does not compile is known then. */
 export function createTemplates(views: string | undefined): Template {
   if (views !== undefined && !existsSync(views)) {
     throw new ConfigurationError('SF_VIEWS_MISSING', `The folder of option "views", ${views}, is not there`)
@@ -19,14 +22,7 @@ export function createTemplates(views: string | undefined): Template {
     const known = compiled.get(name)
     if (known) return known
     const theirs = views && join(views, `${name}.ejs`)
-    const filename = theirs && existsSync(theirs) ? theirs : join(ours, `${name}.ejs`)
-    const fresh = ejs.compile(readFileSync(filename, 'utf8'), {
-      filename,
-      client: false,
-      async: false,
-      cache: false,
-      compileDebug: true,
-    })
+    const fresh = theirs && existsSync(theirs) ? compileFile(theirs) : compileOurs(name)
     compiled.set(name, fresh)
     return fresh
   }
@@ -43,6 +39,22 @@ export function createTemplates(views: string | undefined): Template {
     }
   }
   return render
+}
+
+function compileOurs(name: string): TemplateFunction {
+  const known = compiledOurs.get(name) ?? compileFile(join(ours, `${name}.ejs`))
+  compiledOurs.set(name, known)
+  return known
+}
+
+function compileFile(filename: string): TemplateFunction {
+  return ejs.compile(readFileSync(filename, 'utf8'), {
+    filename,
+    client: false,
+    async: false,
+    cache: false,
+    compileDebug: true,
+  })
 }
 
 /** Without a prototype: what somebody wrote on Object.prototype must not look like a field. */
