@@ -3,27 +3,15 @@ import { basename, join } from 'node:path'
 import type { Request } from 'express'
 import i18next from 'i18next'
 import { ConfigurationError } from '../errors'
+import { createFormats, type Formats } from './formats'
 import type { PageProblem } from './page'
 
 /** The language of one answer: its words, its direction, and dates and numbers as its reader writes them. */
-export interface Language {
+export interface Language extends Formats {
   /** Of the catalogue that the words come from: `en`, `pt-BR`. */
   readonly tag: string
   readonly dir: 'ltr' | 'rtl'
   t(key: string, params?: Record<string, string | number>): string
-  /** The day in UTC, with the year only where it is not this one: `3 May`. */
-  date(date: Date): string
-  /** The day with its year, for paper: `3 May 2026`. */
-  fullDate(date: Date): string
-  /** `14:05 UTC`: what reaches us of a reader does not tell the time zone. */
-  time(date: Date): string
-  /** Both, joined as the language does: `3 May 2026 at 14:05 UTC`. */
-  moment(date: Date): string
-  number(value: number): string
-  /** Of a share from 0 to 1: `87.5%`. */
-  percent(share: number): string
-  /** `30 days` */
-  duration(milliseconds: number): string
 }
 
 export interface LanguagesOptions {
@@ -50,6 +38,8 @@ let ourCatalogues: ReadonlyMap<string, Catalogue> | undefined
 const fallback = 'en'
 /** More languages than anybody reads. */
 const MOST_WISHES = 20
+/** More languages than the readers of an app have. */
+const MOST_KEPT = 200
 const rightToLeft = new Set(['ar', 'he', 'fa', 'ur'])
 
 /** Reads the catalogues, ours and the host's, and chooses among them for each request. */
@@ -80,34 +70,11 @@ export function createLanguages(options: LanguagesOptions = {}): Languages {
 
   function make(tag: string, formats: string): Language {
     const translate = i18n.getFixedT(tag)
-    const format = (date: Date, parts: Intl.DateTimeFormatOptions) =>
-      new Intl.DateTimeFormat(formats, { timeZone: 'UTC', ...parts }).format(date)
-    const day = (date: Date): Intl.DateTimeFormatOptions => ({
-      day: 'numeric',
-      month: 'long',
-      ...(date.getUTCFullYear() !== new Date().getUTCFullYear() && { year: 'numeric' }),
-    })
-    const clock: Intl.DateTimeFormatOptions = { hour: 'numeric', minute: '2-digit', timeZoneName: 'short' }
     return {
       tag,
       dir: rightToLeft.has(tag.split('-')[0] ?? '') ? 'rtl' : 'ltr',
       t: (key, params = {}) => translate(key, params),
-      date: (date) => format(date, day(date)),
-      fullDate: (date) => format(date, { day: 'numeric', month: 'long', year: 'numeric' }),
-      time: (date) => format(date, clock),
-      moment: (date) => format(date, { day: 'numeric', month: 'long', year: 'numeric', ...clock }),
-      number: (value) => new Intl.NumberFormat(formats).format(value),
-      percent: (share) => {
-        // Neither all nor none where one is missing.
-        const shown = share > 0.999 && share < 1 ? 0.999 : share < 0.001 && share > 0 ? 0.001 : share
-        return new Intl.NumberFormat(formats, { style: 'percent', maximumFractionDigits: 1 }).format(shown)
-      },
-      duration: (milliseconds) => {
-        const [unit, size] =
-          UNITS.find(([, one]) => milliseconds >= one) ?? (UNITS.at(-1) as (typeof UNITS)[0])
-        const style = { style: 'unit', unit, unitDisplay: 'long', maximumFractionDigits: 1 } as const
-        return new Intl.NumberFormat(formats, style).format(milliseconds / size)
-      },
+      ...createFormats(formats),
     }
   }
 
@@ -116,9 +83,18 @@ export function createLanguages(options: LanguagesOptions = {}): Languages {
       const formats = canonical(wish)
       const tag = formats && nearest(formats, catalogues)
       // Dates follow the whole wish: whoever asks for en-GB reads "3 May", not "May 3".
-      if (formats && tag) return make(tag, formats)
+      if (formats && tag) return known(tag, formats)
     }
-    return make(fallback, fallback)
+    return known(fallback, fallback)
+  }
+
+  const languages = new Map<string, Language>()
+  function known(tag: string, formats: string): Language {
+    const language = languages.get(formats) ?? make(tag, formats)
+    // Anybody may wish for tags without end.
+    if (languages.size >= MOST_KEPT) languages.clear()
+    languages.set(formats, language)
+    return language
   }
 
   return {
@@ -145,13 +121,6 @@ function chosen(req: Request): string[] {
   }
   return [session?.lang, language, locale].filter((tag) => typeof tag === 'string')
 }
-
-const UNITS: [unit: 'day' | 'hour' | 'minute' | 'second', milliseconds: number][] = [
-  ['day', 86_400_000],
-  ['hour', 3_600_000],
-  ['minute', 60_000],
-  ['second', 1000],
-]
 
 /** What a refusal is called, in a line: the `title` of `application/problem+json` and a page's heading. */
 export function problemTitle(language: Language, { code, about }: PageProblem): string {
