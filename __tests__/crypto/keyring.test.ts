@@ -131,6 +131,26 @@ describe('what was sealed', () => {
     expect(() => ring.open('a', 'c', garbage)).toThrow(UnavailableError)
   })
 
+  test('does not open in another form, and says what is wrong', () => {
+    const [, id, data] = ring.seal('a', 'c', 'secret').split('.')
+    const open = (sealed: string) => () => ring.open('a', 'c', sealed)
+    expect(open(`2.${id}.${data}`)).toThrow('A sealed record has an unknown form')
+    expect(open(`1.${id}`)).toThrow('A sealed record has an unknown form')
+    expect(open(`1.${id}.${data}.`)).toThrow('A sealed record has an unknown form')
+    expect(open(`1.${id}.AAAA`)).toThrow('A sealed record is cut short')
+    expect(open(`1.${id}.${'A'.repeat(40)}`)).toThrow(
+      expect.objectContaining({
+        message: 'A sealed record does not open: it was altered or belongs to another account',
+        cause: expect.anything(),
+      }),
+    )
+  })
+
+  test('opens when it was sealed long ago: what lies in stores keeps its form', () => {
+    const sealed = '1.b0bb24734e59.iy33F4Kv_a5cyFr_J2FI9qs8do2q24Nyra8FRgaY6_wbPc0'
+    expect(ring.open('u-alice', '["u-alice",1,true]', sealed)).toBe('{"v":1}')
+  })
+
   test('never looks the same twice, and says nothing of its text', () => {
     const sealed = Array.from({ length: 1000 }, () => ring.seal('a', 'c', 'secret'))
     expect(new Set(sealed).size).toBe(1000)
@@ -183,6 +203,10 @@ describe('keys', () => {
     expect(new Keyring([key]).open('a', 'c', sealed)).toBe('secret')
   })
 
+  test('may be several in one text, with commas between them', () => {
+    expect(new Keyring([` ${NEW}, ${OLD}`]).ids).toEqual(new Keyring([NEW, OLD]).ids)
+  })
+
   const code = (keys: unknown) => {
     try {
       new Keyring(keys as string[])
@@ -214,6 +238,8 @@ describe('keys', () => {
     ['zeros', [Buffer.alloc(32)]],
     ['one byte 32 times', [Buffer.alloc(32, 'a').toString('base64')]],
     ['characters that are no base64', [`${OLD.slice(0, -4)}!?#=`]],
+    ['a good key after a character that is no base64', [`!${OLD}`]],
+    ['a good key before one', [`${OLD}!`]],
     ['a good key and then one that is not set', [OLD, undefined]],
     ['a good key and then null', [OLD, null]],
     ['a good key and then a short one', [OLD, 'abcd']],
