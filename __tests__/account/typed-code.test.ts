@@ -41,6 +41,30 @@ test.each<[string, unknown]>([
   expect(readTypedCode(input)).toBeNull()
 })
 
+test.each([
+  ['S0ABCDEFG4', 'S0ABCDEFG4'],
+  ['s0abc-defg4', 'S0ABCDEFG4'],
+  [' s0abc defg4 ', 'S0ABCDEFG4'],
+  ['SOABC-DEFG4', 'S0ABCDEFG4'],
+  ['abcdefghIs', 'ABCDEFGH1S'],
+  ['abcdefghls', 'ABCDEFGH1S'],
+])('"%s" is a backup code', (input, code) => {
+  expect(readTypedCode(input)).toEqual({ method: 'backup-code', code })
+})
+
+test.each([
+  ['with a typo', 'S0ABC-DEFG5'],
+  ['with two characters swapped', 'S0ACB-DEFG4'],
+  ['cut short', 'S0ABC-DEFG'],
+  ['with one too many', 'S0ABC-DEFG44'],
+  // Its capital is an S of ASCII.
+  ['with a long s in front', 'ſ0ABC-DEFG4'],
+  ['with a long s in the middle', 'Kſ7T1-V0XW0'],
+  ['with a long s at the end', 'ABCDE-FGH1ſ'],
+])('a backup code %s is no code', (_what, input) => {
+  expect(readTypedCode(input)).toBeNull()
+})
+
 test('64 characters are read', () => {
   expect(readTypedCode(`${' '.repeat(58)}123456`)).toEqual({ method: 'totp', code: '123456' })
 })
