@@ -1,3 +1,4 @@
+import { createServer } from 'node:http'
 import { createApp } from './app'
 import { readConfig } from './config'
 import { DEMO_PASSWORD } from './users'
@@ -6,7 +7,10 @@ async function main(): Promise<void> {
   const config = readConfig()
   const { app, close } = await createApp(config)
 
-  const server = app.listen(config.port, () => {
+  // Whoever holds back a body goes on with the session that it began with: not for long. Of the two limits Node takes
+  // the longer one, and looks at its connections twice a minute unless told otherwise.
+  const limits = { requestTimeout: 15_000, headersTimeout: 10_000, connectionsCheckingInterval: 5_000 }
+  const server = createServer(limits, app).listen(config.port, () => {
     // Of several, the first speaks for all.
     if (config.processName && config.processName !== '1') return
     console.log(`
@@ -20,8 +24,6 @@ async function main(): Promise<void> {
 `)
   })
   server.on('error', fail)
-  // Whoever holds back a body goes on with the session that it began with: not for long.
-  server.requestTimeout = 15_000
 
   const stop = () => {
     server.close(() => {

@@ -19,8 +19,8 @@ export function passportUser(req: Request, session: AppSession = sessionOf(req))
 }
 
 /** Somebody is logged in, by the test that Passport itself makes. */
-export function hasPassportUser(req: Request): boolean {
-  const user = passportUser(req)
+export function hasPassportUser(req: Request, session: AppSession = sessionOf(req)): boolean {
+  const user = passportUser(req, session)
   return Boolean(user) || user === 0
 }
 

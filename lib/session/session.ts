@@ -5,6 +5,7 @@ import { isNavigation } from '../pages/callers'
 import { save, sessionOf } from './express-sessions'
 import type { LoginHook } from './login-hook'
 import { isHeld } from './marker'
+import { withoutRevival } from './no-revival'
 import { hasPassportUser, userOf } from './passport-session'
 import { type RequestState, type Site, startState } from './request-factor'
 import { ownPath } from './return-to'
@@ -25,6 +26,7 @@ export function createSession(
       checkOrder(req)
       const state = startState(req, site)
       if (!state) return next()
+      withoutRevival(req, state)
       loginHook.attach(req, res, next)
       if (settler.settleAtOnce(req, state)) return goOn(req, res, state, next)
       settler.settle(req).then(() => goOn(req, res, state, next), next)

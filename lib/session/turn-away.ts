@@ -78,12 +78,15 @@ async function toEnrol(
 /** Where a session goes on once it has what it lacks, and whether a form got lost on the way. */
 async function rememberReturn(req: Request, { otherwise, returnTo, page: named }: Wish): Promise<void> {
   const marker = sessionOf(req).secondFactor
+  if (!marker) return
   const page = named ?? pageOf(req)
-  if (marker) {
-    if (page === null) marker.notSent = true
-    else delete marker.notSent
-  }
-  await remember(req, page ?? returnTo ?? refererOf(req) ?? otherwise)
+  const path = page ?? returnTo ?? refererOf(req) ?? otherwise
+  const notSent = page === null
+  if (marker.returnTo === path && Boolean(marker.notSent) === notSent) return
+  marker.returnTo = path
+  if (notSent) marker.notSent = true
+  else delete marker.notSent
+  await save(req)
 }
 
 async function rememberDemands(req: Request, { demands }: Wish): Promise<void> {
@@ -108,7 +111,7 @@ function refererOf(req: Request): string | null {
 
 async function remember(req: Request, path: string | null): Promise<void> {
   const marker = sessionOf(req).secondFactor
-  if (!marker || path === null) return
+  if (!marker || path === null || marker.returnTo === path) return
   marker.returnTo = path
   await save(req)
 }
@@ -116,7 +119,7 @@ async function remember(req: Request, path: string | null): Promise<void> {
 /** For the host's login: the convention that Passport's `successReturnToOrRedirect` reads. */
 async function rememberForLogin(req: Request): Promise<void> {
   const path = pageOf(req)
-  if (path === null) return
+  if (path === null || sessionOf(req).returnTo === path) return
   sessionOf(req).returnTo = path
   await save(req)
 }
