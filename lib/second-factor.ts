@@ -38,19 +38,20 @@ import { readOptions, type Settings } from './settings'
 import { warnOfStore } from './stores/warnings'
 
 export interface SecondFactor {
-  /** The middleware that goes right after `passport.session()`. */
-  session(): RequestHandler
-  /** The pages and their JSON, to be mounted at option `path`. */
-  router(): Router
+  // With `...nothing`, TypeScript refuses what Express would call itself: app.use(secondFactor.session)
+  /** The middleware that goes right after `passport.session()`. @throws ConfigurationError `SF_NOT_CALLED` */
+  session(...nothing: never[]): RequestHandler
+  /** The pages and their JSON, to be mounted at option `path`. @throws ConfigurationError `SF_NOT_CALLED` */
+  router(...nothing: never[]): Router
   /**
    * The administrator's pages and their JSON, to be mounted wherever the host likes.
    *
    * @throws ConfigurationError `SF_ADMIN_OPTIONS`, `SF_ADMIN_AUTHORIZE`, `SF_ADMIN_DIRECTORY`, `SF_ADMIN_LIMIT`,
    *   `SF_DURATION`, `SF_NOT_CALLED`
    */
-  adminRouter(options: AdminOptions): Router
+  adminRouter(options: AdminOptions, ...nothing: never[]): Router
   /** The gate of a route. @throws ConfigurationError `SF_DURATION`, `SF_REQUIREMENT`, `SF_NOT_CALLED` */
-  requireSecondFactor(options?: RequirementOptions): RequestHandler
+  requireSecondFactor(options?: RequirementOptions, ...nothing: never[]): RequestHandler
   /** What is known of an account. @throws UnavailableError */
   status(accountId: string | number): Promise<AccountStatus>
   /** Every session of the account proves itself again; call it when the password changed. @throws UnavailableError */

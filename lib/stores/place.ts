@@ -2,7 +2,7 @@ import type { SecondFactorStore } from './store'
 
 /** Where a store of ours keeps its rows, as far as this process can tell. */
 interface Place {
-  /** The host's connection, or the file behind it. */
+  /** The host's connection or pool. */
   at: unknown
   /** The table there, or what the keys begin with. */
   name: string
