@@ -1,4 +1,5 @@
 import { ConfigurationError } from './errors'
+import { didYouMean } from './nearest'
 
 /** @throws ConfigurationError of this code, unless the condition holds */
 export function must(condition: boolean, code: string, message: string): void {
@@ -9,7 +10,7 @@ export function must(condition: boolean, code: string, message: string): void {
 export type NamesOf<Options> = Record<keyof Options, true>
 
 /**
- * Refuses an option that there is not: somebody has misspelt one.
+ * Refuses what is no object, and an option that there is not: somebody has misspelt one.
  *
  * @param within what stands before the names: `'recovery.'`
  * @throws ConfigurationError `SF_OPTIONS`, or `code`
@@ -20,11 +21,27 @@ export function mustBeKnown<Options extends object>(
   within = '',
   code = 'SF_OPTIONS',
 ): void {
+  const known = Object.keys(names)
+  const all = `The options are: ${known.join(', ')}`
+  must(
+    typeof given === 'object' && given !== null && !Array.isArray(given),
+    code,
+    `${within === '' ? 'createSecondFactor' : within.replace(/\.$/, '')} takes an object of options, not ${typeName(given)}. ${all}`,
+  )
   for (const name of Object.keys(given)) {
     must(
       Object.hasOwn(names, name),
       code,
-      `There is no option ${within}${name}. The options are: ${Object.keys(names).join(', ')}`,
+      `There is no option ${within}${name}.${didYouMean(name, known)} ${all}`,
     )
   }
+}
+
+/** What something is, without its words: it may be a secret that somebody put in the wrong place. */
+export function typeName(given: unknown): string {
+  if (given === null || given === undefined) return String(given)
+  if (Array.isArray(given)) return 'an array'
+  if (given instanceof Uint8Array) return 'bytes'
+  const names: Record<string, string> = { string: 'a text', object: 'an object' }
+  return names[typeof given] ?? `a ${typeof given}`
 }

@@ -34,7 +34,7 @@ export type {
   SecondFactorEvent,
   SecondFactorEvents,
 } from './events/events'
-export type { MailTransport, NotifyOptions, Recipient } from './mail/notifier'
+export type { MailTransport, NotifyOptions, Recipient } from './mail/options'
 export type { AccountName, HostCsrf, Policy, SecondFactorOptions } from './options'
 export type { Layout, LayoutParts } from './pages/renderer'
 export type { Support } from './pages/support'

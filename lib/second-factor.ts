@@ -30,6 +30,7 @@ import { LoginHook } from './session/login-hook'
 import { type PolicyPreview, previewPolicy } from './session/policy-preview'
 import { plainPath, type Site, stateOf } from './session/request-factor'
 import { createGate, type RequirementOptions } from './session/require-second-factor'
+import { RouterThere } from './session/router-there'
 import { createSession } from './session/session'
 import { Settler } from './session/settle'
 import { type VerifiedSession, verifySession } from './session/verify-session'
@@ -37,19 +38,20 @@ import { readOptions, type Settings } from './settings'
 import { warnOfStore } from './stores/warnings'
 
 export interface SecondFactor {
-  /** The middleware that goes right after `passport.session()`. */
-  session(): RequestHandler
-  /** The pages and their JSON, to be mounted at option `path`. */
-  router(): Router
+  // With `...nothing`, TypeScript refuses what Express would call itself: app.use(secondFactor.session)
+  /** The middleware that goes right after `passport.session()`. @throws ConfigurationError `SF_NOT_CALLED` */
+  session(...nothing: never[]): RequestHandler
+  /** The pages and their JSON, to be mounted at option `path`. @throws ConfigurationError `SF_NOT_CALLED` */
+  router(...nothing: never[]): Router
   /**
    * The administrator's pages and their JSON, to be mounted wherever the host likes.
    *
    * @throws ConfigurationError `SF_ADMIN_OPTIONS`, `SF_ADMIN_AUTHORIZE`, `SF_ADMIN_DIRECTORY`, `SF_ADMIN_LIMIT`,
-   *   `SF_DURATION`
+   *   `SF_DURATION`, `SF_NOT_CALLED`
    */
-  adminRouter(options: AdminOptions): Router
-  /** The gate of a route. @throws ConfigurationError `SF_DURATION` */
-  requireSecondFactor(options?: RequirementOptions): RequestHandler
+  adminRouter(options: AdminOptions, ...nothing: never[]): Router
+  /** The gate of a route. @throws ConfigurationError `SF_DURATION`, `SF_REQUIREMENT`, `SF_NOT_CALLED` */
+  requireSecondFactor(options?: RequirementOptions, ...nothing: never[]): RequestHandler
   /** What is known of an account. @throws UnavailableError */
   status(accountId: string | number): Promise<AccountStatus>
   /** Every session of the account proves itself again; call it when the password changed. @throws UnavailableError */
@@ -102,14 +104,15 @@ export interface SecondFactor {
   readonly submission: CodeSubmission
 }
 
-/** `app.use(secondFactor.session)` would leave every request waiting. */
-function called<T>(name: string, make: () => T): () => T {
-  return (...args: unknown[]) => {
-    if (args.length === 0) return make()
-    throw new ConfigurationError(
-      'SF_NOT_CALLED',
-      `Write app.use(secondFactor.${name}()), with the parentheses`,
-    )
+/** What Express calls itself, with request, response and next, would leave every request waiting. */
+function called<Given extends unknown[], T>(
+  most: number,
+  written: string,
+  make: (...given: Given) => T,
+): (...given: Given) => T {
+  return (...given) => {
+    if (given.length <= most) return make(...given)
+    throw new ConfigurationError('SF_NOT_CALLED', `Write ${written}, with the parentheses`)
   }
 }
 
@@ -130,7 +133,9 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
   void warnOfStore(settings.store)
   if (settings.recovery) void warnOfStore(settings.recovery.store)
 
+  const routerThere = new RouterThere(settings.path)
   const site: Site = {
+    settings,
     path: settings.path,
     challengeUrl: settings.challengeUrl,
     loginPath: [...pathsOf(settings.loginUrl)].join(),
@@ -142,6 +147,7 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
     ),
     openPaths: openPaths(settings),
     isRoute: (path, method) => isRoute(settings, path, method),
+    leads: () => routerThere.leads(),
   }
 
   // What leaves: pages and JSON.
@@ -215,10 +221,19 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
   }
 
   return {
-    session: called('session', () => createSession(site, settler, loginHook, answers)),
-    router: called('router', () => createRouter(rooms, renderer.assets)),
-    adminRouter: (options) => createAdminRouter(readAdminOptions(rooms, options, events)),
-    requireSecondFactor: (requirement) => createGate(settings, answers, requirement),
+    session: called(0, 'app.use(secondFactor.session())', () =>
+      createSession(site, settler, loginHook, answers),
+    ),
+    router: called(0, `app.use('${settings.path}', secondFactor.router())`, () => {
+      routerThere.note()
+      return createRouter(rooms, renderer.assets)
+    }),
+    adminRouter: called(1, 'app.use(path, secondFactor.adminRouter({ authorize, directory }))', (options) =>
+      createAdminRouter(readAdminOptions(rooms, options, events)),
+    ),
+    requireSecondFactor: called(1, 'secondFactor.requireSecondFactor()', (requirement) =>
+      createGate(settings, answers, requirement),
+    ),
     status: async (id) => accounts.status(accountId(id)),
     async revokeSessions(id) {
       await accounts.revokeSessions(accountId(id))

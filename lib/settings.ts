@@ -1,12 +1,12 @@
 import type { Request, Response } from 'express'
 import passport from 'passport'
 import { accountId } from './account/account-id'
-import { must, mustBeKnown, type NamesOf } from './checks'
+import { must, mustBeKnown, type NamesOf, typeName } from './checks'
 import { milliseconds, storeTimeoutOf } from './duration'
 import type { UnavailableError } from './errors'
 import type { AuditLog, EventOrigin } from './events/events'
 import { originOf } from './events/reporter'
-import type { NotifyOptions } from './mail/notifier'
+import { checkNotifyOptions, type NotifyOptions } from './mail/options'
 import type { HostCsrf, PassportLike, Policy, SecondFactorOptions } from './options'
 import { type RecoverySettings, readRecoveryOptions } from './recovery/options'
 import type { SecondFactorStore } from './stores/store'
@@ -50,11 +50,8 @@ export interface Settings {
 /** @throws ConfigurationError naming the option, what is wrong with it and what to write instead */
 export function readOptions<User>(options: SecondFactorOptions<User>): Settings {
   const given = options as unknown as SecondFactorOptions<Express.User>
-  must(
-    typeof given === 'object' && given !== null,
-    'SF_OPTIONS',
-    'createSecondFactor takes an object of options',
-  )
+  // First, since what was misspelt is missing, too.
+  mustBeKnown(given, NAMES)
   const issuer = typeof given.issuer === 'string' ? given.issuer.trim() : ''
   must(
     /[^:\s]/.test(issuer),
@@ -72,13 +69,20 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     'Option store is where second factors are kept: new SqlStore(database), new RedisStore(client), one of your own, ' +
       'or new MemoryStore() to try things out',
   )
+  for (const name of TEXTS) {
+    const value = given[name]
+    must(
+      value === undefined || value === null || typeof value === 'string',
+      'SF_OPTION_TYPE',
+      `Option ${name} must be a text, not ${typeName(value)}`,
+    )
+  }
   const path = (given.path ?? '/two-factor').replace(/\/+$/, '')
   must(
     /^(\/(?!\.+(\/|$))[\w.~-]+)+$/.test(path),
     'SF_PATH',
     `Option path is the path at which the router is mounted, such as '/two-factor', not '${given.path}'`,
   )
-  mustBeKnown(given, NAMES)
   const { csrf } = given
   must(
     csrf === undefined ||
@@ -92,7 +96,7 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     must(
       value === undefined || typeof value === 'function',
       'SF_OPTION_TYPE',
-      `Option ${name} must be a function, not ${typeof value}`,
+      `Option ${name} must be a function, not ${typeName(value)}`,
     )
   }
   const backupCodes = given.backupCodes ?? 5
@@ -112,17 +116,8 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     'Option audit is where events are kept: new SqlAuditLog(database), or your own { write(event) }',
   )
   const { notify, trustedDevices } = given
-  must(
-    notify === undefined ||
-      (typeof notify?.transport?.sendMail === 'function' &&
-        typeof notify.from === 'string' &&
-        typeof notify.recipients === 'function' &&
-        (notify.settingsUrl === undefined || isWholeUrl(notify.settingsUrl))),
-    'SF_NOTIFY',
-    "Option notify is { transport: nodemailer.createTransport(...), from: 'Acme <security@acme.example>', " +
-      'recipients(accountId) }, and perhaps settingsUrl, a whole URL',
-  )
-  if (notify) mustBeKnown(notify, NOTIFY, 'notify.')
+  checkNotifyOptions(notify)
+  if (trustedDevices !== undefined) mustBeKnown(trustedDevices, { maxAge: true }, 'trustedDevices.')
   const trustAge =
     trustedDevices === undefined ? 0 : milliseconds(trustedDevices?.maxAge, 'trustedDevices.maxAge')
   must(
@@ -130,7 +125,6 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     'SF_DURATION',
     "Option trustedDevices is { maxAge: '30d' }: for how long a browser is not asked again, at most 400 days",
   )
-  if (trustedDevices) mustBeKnown(trustedDevices, { maxAge: true }, 'trustedDevices.')
   return {
     issuer,
     account: (user) => accountOf(given, user as Express.User),
@@ -210,13 +204,13 @@ const NAMES: NamesOf<SecondFactorOptions> = {
   now: true,
 }
 
-const NOTIFY: NamesOf<NotifyOptions> = {
-  transport: true,
-  from: true,
-  recipients: true,
-  language: true,
-  settingsUrl: true,
-}
+const TEXTS = [
+  'path',
+  'loginUrl',
+  'logoutUrl',
+  'challengeUrl',
+  'returnTo',
+] as const satisfies (keyof SecondFactorOptions)[]
 
 const FUNCTIONS = [
   'verifyPassword',
@@ -231,10 +225,6 @@ const FUNCTIONS = [
   'nonce',
   'now',
 ] as const satisfies (keyof SecondFactorOptions)[]
-
-function isWholeUrl(url: unknown): boolean {
-  return typeof url === 'string' && URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)
-}
 
 function accountOf(options: SecondFactorOptions, user: Express.User): { id: string; name: string } {
   const { id, name } = options.account(user) ?? {}

@@ -3,13 +3,26 @@ import { Cluster, Redis } from 'ioredis'
 import mysql from 'mysql2'
 import { Pool } from 'pg'
 import { RedisStore } from '../../lib/stores/redis'
+import type { RedisClient } from '../../lib/stores/redis/clients'
 import { SqlStore } from '../../lib/stores/sql'
 import type { SecondFactorStore } from '../../lib/stores/store'
 import { startMariadb } from '../support/servers/mariadb'
 import { startPostgres } from '../support/servers/postgres'
 import { startRedis } from '../support/servers/redis'
 import { startRedisCluster } from '../support/servers/redis-cluster'
-import { enrolled, fill, folder, run as inProcess, NEW, OLD, opening, program, put } from './support'
+import {
+  ask,
+  enrolled,
+  fill,
+  folder,
+  run as inProcess,
+  NEW,
+  OLD,
+  opening,
+  openingRequests,
+  program,
+  put,
+} from './support'
 
 const { describeWith } = require('../support/tools')
 
@@ -18,11 +31,12 @@ jest.setTimeout(120_000)
 interface Place {
   url: string
   store: SecondFactorStore
-  close(): unknown
+  /** The one of option `recovery` beside it, under its usual name. */
+  requests: SecondFactorStore
 }
 
 /** What everybody does with the command line, on a real store; the first time in a process of its own. */
-async function inOperation({ url, store }: Place, driver: string): Promise<void> {
+async function inOperation({ url, store, requests }: Place, driver: string): Promise<void> {
   const cwd = folder({}, [driver])
   const env = { SECOND_FACTOR_KEY: `${NEW},${OLD}`, SECOND_FACTOR_STORE_URL: url }
   const run = (...argv: string[]) => inProcess(argv, { cwd, env })
@@ -41,8 +55,16 @@ async function inOperation({ url, store }: Place, driver: string): Promise<void>
   expect(await run('rotate')).toMatchObject({
     code: 0,
     stderr: '',
-    stdout: expect.stringContaining('111 accounts seen, 111 accounts sealed'),
+    stdout: expect.stringMatching(/111 accounts seen, 111 accounts sealed.*\nOption recovery: nothing in/),
   })
+  await ask(requests, OLD, 'Zoë o’Brien')
+  expect((await run('doctor')).stdout).toMatch(/^warning +recovery keys +all 1 record of/m)
+  expect(await run('rotate')).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('Option recovery: 1 record seen, 1 record sealed'),
+  })
+  expect(await openingRequests(requests, NEW)).toEqual(['Zoë o’Brien'])
+  await requests.delete?.('Zoë o’Brien')
   expect(await opening(store, NEW)).toBe(111)
   expect((await run('doctor')).stdout).toMatch(/^ok +keys +all 111 records open, sealed by the first key$/m)
 
@@ -51,6 +73,13 @@ async function inOperation({ url, store }: Place, driver: string): Promise<void>
     enabled: false,
     epoch: 8,
   })
+}
+
+function onRedis(client: RedisClient): Omit<Place, 'url'> {
+  return {
+    store: new RedisStore(client),
+    requests: new RedisStore(client, { prefix: 'second-factor-recovery:' }),
+  }
 }
 
 /** Nobody is let in with another password, and this one is not told. */
@@ -87,7 +116,8 @@ describeWith(['postgres'], 'PostgreSQL', () => {
       await withoutTable(server.url, 'pg')
       const store = new SqlStore(pool)
       await store.migrate()
-      await inOperation({ url: server.url, store, close: () => pool.end() }, 'pg')
+      const requests = new SqlStore(pool, { table: 'second_factor_recoveries' })
+      await inOperation({ url: server.url, store, requests }, 'pg')
       const missing = { SECOND_FACTOR_KEY: OLD, DATABASE_URL: `${server.url}2` }
       const { stdout } = await inProcess(['doctor'], { cwd: folder({}, ['pg']), env: missing })
       expect(stdout).toContain('no such database')
@@ -109,7 +139,8 @@ describeWith(['mariadb', 'mariadbInstall'], 'MariaDB', () => {
       const store = new SqlStore(pool)
       await store.migrate()
       const url = server.url.replace('mysql:', 'mariadb:')
-      await inOperation({ url, store, close: () => {} }, 'mysql2')
+      const requests = new SqlStore(pool, { table: 'second_factor_recoveries' })
+      await inOperation({ url, store, requests }, 'mysql2')
       await refused(url.replace('test:test', 'test:geheim'), 'mysql2')
       await new Promise((closed) => pool.end(closed))
     } finally {
@@ -133,8 +164,8 @@ describeWith(['redis'], 'Redis', () => {
     nodeRedis.on('error', () => {})
     try {
       await nodeRedis.connect()
-      await inOperation({ url, store: new RedisStore(ioredis), close: () => {} }, 'ioredis')
-      await inOperation({ url, store: new RedisStore(nodeRedis as never), close: () => {} }, '@redis/client')
+      await inOperation({ url, ...onRedis(ioredis) }, 'ioredis')
+      await inOperation({ url, ...onRedis(nodeRedis as never) }, '@redis/client')
       const wrong = url.replace('pass%3Aword', 'geheim')
       await refused(wrong, 'ioredis')
       await refused(wrong, '@redis/client')
@@ -159,8 +190,8 @@ describeWith(['redis', 'redisCli'], 'a Redis cluster', () => {
     const url = `redis-cluster://127.0.0.1:${server.ports[0]},127.0.0.1:${server.ports[1]}`
     try {
       await nodeRedis.connect()
-      await inOperation({ url, store: new RedisStore(ioredis), close: () => {} }, 'ioredis')
-      await inOperation({ url, store: new RedisStore(nodeRedis as never), close: () => {} }, '@redis/client')
+      await inOperation({ url, ...onRedis(ioredis) }, 'ioredis')
+      await inOperation({ url, ...onRedis(nodeRedis as never) }, '@redis/client')
     } finally {
       ioredis.disconnect()
       nodeRedis.destroy()

@@ -10,6 +10,8 @@ import { type AccountRecord, EMPTY_RECORD } from '../../lib/account/record'
 import { AccountRecords } from '../../lib/account/records'
 import { commandLine } from '../../lib/cli/command-line'
 import { Keyring } from '../../lib/crypto/keyring'
+import { RecoveryRecords } from '../../lib/recovery/recoveries'
+import { ask as askRule } from '../../lib/recovery/request'
 import { MemoryStore } from '../../lib/stores/memory'
 import { SqlStore } from '../../lib/stores/sql'
 import { migrationSql } from '../../lib/stores/sql/migration'
@@ -139,6 +141,24 @@ export function recordsOf(store: SecondFactorStore, ...keys: string[]): AccountR
   return new AccountRecords(store, new Keyring(keys), () => MADE)
 }
 
+const ASKED = { key: 'a2V5', answers: { phone: '1' }, ticket: 'aGFzaA==' }
+
+/** Requests to support by these accounts, sealed by this key in the store of option `recovery`. */
+export async function ask(store: SecondFactorStore, key: string, ...ids: string[]): Promise<void> {
+  const records = new RecoveryRecords(store, new Keyring([key]), () => MADE)
+  for (const id of ids) {
+    await records.transact(id, (record, now) =>
+      askRule(record, ASKED, { enabled: true, since: null, lastUsedAt: null }, now),
+    )
+  }
+}
+
+/** Whose requests these keys open. */
+export async function openingRequests(store: SecondFactorStore, ...keys: string[]): Promise<string[]> {
+  const rows = await new RecoveryRecords(store, new Keyring(keys), () => MADE).list(null, 1000)
+  return rows.filter(({ record }) => record?.request).map(({ accountId }) => accountId)
+}
+
 export async function put(
   store: SecondFactorStore,
   key: string,
@@ -184,9 +204,13 @@ export async function sqliteApp(rows = 0): Promise<{ cwd: string; env: NodeJS.Pr
  */
 export function appWith(
   store: SecondFactorStore,
-  { keys = [NEW, OLD], storeTimeout = 30_000 } = {},
+  {
+    keys = [NEW, OLD],
+    storeTimeout = 30_000,
+    recovery,
+  }: { keys?: string[]; storeTimeout?: number; recovery?: { store: SecondFactorStore } } = {},
 ): { cwd: string; closed(): number } {
-  const place = { keys, store, storeTimeout, times: 0 }
+  const place = { keys, store, storeTimeout, recovery, times: 0 }
   const id = `place${folders.length}`
   Object.assign(globalThis, { [id]: place })
   const cwd = folder({

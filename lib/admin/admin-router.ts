@@ -39,7 +39,7 @@ export function createAdminRouter(rooms: AdminRooms): Router {
  * handler says: state, lock, code. The body is read before all of them, as everywhere.
  */
 async function serve(rooms: AdminRooms, route: AdminRoute, req: Request, res: Response): Promise<void> {
-  const state = knownStateOf(req)
+  const state = knownStateOf(req, rooms.settings)
   // A path that begins with // would be another host's.
   const base = req.baseUrl.replace(/^\/+/, '/')
   const unread = route.method === 'post' ? await readBody(req, res) : null

@@ -1,3 +1,4 @@
+import { mustBeKnown, type NamesOf } from '../checks'
 import type { AuditLog, SecondFactorEvent } from '../events/events'
 import type { SqlDatabase } from '../stores/sql/connect'
 import { OwnTable } from '../stores/sql/own-table'
@@ -11,6 +12,8 @@ export interface SqlAuditLogOptions {
   /** Whether the log creates its table on first use. Default true; else call `migrate()` yourself. */
   migrate?: boolean
 }
+
+const NAMES: NamesOf<SqlAuditLogOptions> = { table: true, migrate: true }
 
 /** Which events `list` answers. */
 export interface AuditQuery {
@@ -29,11 +32,10 @@ export interface AuditQuery {
 export class SqlAuditLog implements AuditLog {
   readonly #table: OwnTable<EventRow>
 
-  /** @throws ConfigurationError `SF_SQL_DATABASE`, `SF_SQL_DIALECT`, `SF_SQL_TABLE` */
-  constructor(
-    database: SqlDatabase,
-    { table = DEFAULT_AUDIT_TABLE, migrate = true }: SqlAuditLogOptions = {},
-  ) {
+  /** @throws ConfigurationError `SF_OPTIONS`, `SF_SQL_DATABASE`, `SF_SQL_DIALECT`, `SF_SQL_TABLE` */
+  constructor(database: SqlDatabase, options: SqlAuditLogOptions = {}) {
+    mustBeKnown(options, NAMES, 'SqlAuditLog.')
+    const { table = DEFAULT_AUDIT_TABLE, migrate = true } = options
     this.#table = new OwnTable(database, { table, migrate, statements: auditSql, lastIndex: timeIndexName })
   }
 

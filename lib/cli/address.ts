@@ -1,6 +1,10 @@
 import type { SecondFactorStore } from '../stores/store'
 import { Failure } from './command'
 
+/** As docs/recovery.md has it. */
+export const RECOVERY_TABLE = { kind: 'table', name: 'second_factor_recoveries' } as const
+export const RECOVERY_PREFIX = { kind: 'prefix', name: 'second-factor-recovery:' } as const
+
 /** How long it takes to find out that a server is not there, milliseconds. */
 export const CONNECTING = 4000
 
@@ -16,6 +20,10 @@ export interface Address {
 /** A store that the command line opened itself. */
 export interface Opening {
   store: SecondFactorStore
+  /** Another one over the same connection: in this table, or with this prefix of its keys. */
+  beside(name: string): SecondFactorStore
+  /** What the documentation calls the one of option `recovery`: `table second_factor_recoveries`. */
+  recovery: { kind: 'table' | 'prefix'; name: string }
   close(): unknown
 }
 

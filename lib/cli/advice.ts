@@ -1,11 +1,13 @@
 import { UnavailableError } from '../errors'
 import { reasonOf } from './words'
 
+const NO_TABLE = { codes: /^(42P01|ER_NO_SUCH_TABLE)$/, messages: /no such table/i }
+
 /** What to do about a store that fails, by what databases and connections call it. */
 const ADVICE: [codes: RegExp, messages: RegExp, advice: string][] = [
   [
-    /^(42P01|ER_NO_SUCH_TABLE)$/,
-    /no such table/i,
+    NO_TABLE.codes,
+    NO_TABLE.messages,
     "The second factors' table is not there. Is this the right database? A first deployment makes the table: " +
       'npx express-second-factor sql postgres | psql (or sqlite, mysql), or in code await store.migrate(). A table of ' +
       'another name is told by a config file.',
@@ -37,6 +39,13 @@ const ADVICE: [codes: RegExp, messages: RegExp, advice: string][] = [
 export function explained(error: unknown, hidden: readonly string[]): string {
   const advice = error instanceof UnavailableError ? adviceOn(error) : ''
   return [reasonOf(error, hidden), advice].filter(Boolean).join('\n')
+}
+
+/** Whether the database answered that there is no such table. */
+export function isMissingTable(error: unknown): boolean {
+  if (!error) return false
+  const { message, code, cause } = error as NodeJS.ErrnoException
+  return NO_TABLE.codes.test(String(code)) || NO_TABLE.messages.test(String(message)) || isMissingTable(cause)
 }
 
 /** Empty where nothing is known of it. What lies deepest says most. */

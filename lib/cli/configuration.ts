@@ -15,12 +15,16 @@ export interface Configuration {
   store: SecondFactorStore | string
   /** Where the store was read, for messages. */
   storeFrom: string
+  /** The store of option `recovery`, where a config file gives it. */
+  recovery?: SecondFactorStore | undefined
+  /** The table of the same, or its prefix, where `store` is a URL. */
+  recoveryTable?: unknown
   storeTimeout?: unknown
   close?: () => unknown
 }
 
 const NAMES = ['js', 'cjs', 'mjs', 'json'].map((extension) => `second-factor.config.${extension}`)
-const JSON_FIELDS = ['keysFrom', 'store', 'storeFrom', 'storeTimeout']
+const JSON_FIELDS = ['keysFrom', 'store', 'storeFrom', 'recoveryTable', 'storeTimeout']
 
 /**
  * Reads the config file, or the environment where there is none.
@@ -92,23 +96,31 @@ function fromJson(path: string, env: NodeJS.ProcessEnv): Configuration {
     keysFrom: keys.variable,
     store: store.value,
     storeFrom: store.variable,
+    recoveryTable: given.recoveryTable,
     storeTimeout: given.storeTimeout,
   }
 }
 
 async function fromModule(path: string): Promise<Configuration> {
-  let given: Partial<Configuration>
+  let given: Omit<Partial<Configuration>, 'recovery'> & { recovery?: { store?: unknown } | null }
   try {
     const exported = await load(path)
-    given = (await (typeof exported === 'function' ? exported() : exported)) as Partial<Configuration>
+    given = (await (typeof exported === 'function' ? exported() : exported)) as typeof given
   } catch (error) {
     throw new Failure(`The config file ${path} fails: ${reasonOf(error)}`)
   }
-  const { keys, store, storeTimeout, close } = given ?? {}
+  const { keys, store, recovery, recoveryTable, storeTimeout, close } = given ?? {}
   if (!Array.isArray(keys) || !(typeof store === 'string' || isStore(store))) {
     throw new Failure(
       `The config file ${path} must export { keys, store }, or a function that gives them: keys as for ` +
         'createSecondFactor; store a store such as new SqlStore(database, { migrate: false }), or its URL',
+    )
+  }
+  const requests = recovery?.store
+  if (recovery && !isStore(requests)) {
+    throw new Failure(
+      `In the config file ${path}, recovery is { store } as for createSecondFactor: new SqlStore(database, ` +
+        "{ table: 'second_factor_recoveries', migrate: false }); beside a store that is a URL, give recoveryTable",
     )
   }
   return {
@@ -116,6 +128,8 @@ async function fromModule(path: string): Promise<Configuration> {
     keysFrom: path,
     store,
     storeFrom: path,
+    recovery: requests as SecondFactorStore | undefined,
+    recoveryTable,
     storeTimeout,
     ...(close && { close: () => close.call(given) }),
   }

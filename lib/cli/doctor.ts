@@ -1,6 +1,8 @@
 import { type Command, DONE, FAILED, STOPPED, type World } from './command'
 import { accountsCheck } from './doctor-accounts'
 import { inspectionChecks, nodeCheck, storeCheck } from './doctor-checks'
+import { recoveryCheck } from './doctor-recovery'
+import { RECOVERY_HELP, RECOVERY_OPTIONS } from './recovery-place'
 import { STORE_OPTIONS, withStore } from './with-store'
 
 /** What a look at one thing found. */
@@ -15,16 +17,17 @@ const WORDS = { ok: 'ok', warning: 'warning', failed: 'FAILED', skipped: 'skippe
 
 export const doctor: Command = {
   name: 'doctor',
-  usage: '[--quick] [--json] [--config FILE]',
+  usage: '[--quick] [--json] [--recovery-table NAME] [--config FILE]',
   summary: 'look whether keys, store and clock are well',
   help: `Looks whether the store answers, whether the keys open the records in it, whether this machine's clock is right, what in
 the store's set-up would lose second factors, and how many accounts have no backup codes left. It changes nothing.
 
-  --quick   look at the first 200 accounts only
-  --json    for programs
+  --quick                 look at the first 200 accounts only
+  --json                  for programs
+${RECOVERY_HELP}
 
 Exit code: 0 well, perhaps with warnings; 1 something failed; 130 stopped.`,
-  options: { ...STORE_OPTIONS, quick: { type: 'boolean' }, json: { type: 'boolean' } },
+  options: { ...STORE_OPTIONS, ...RECOVERY_OPTIONS, quick: { type: 'boolean' }, json: { type: 'boolean' } },
   positionals: [],
   run: (given, world) =>
     withStore(given, world, async (opened) => {
@@ -33,7 +36,7 @@ Exit code: 0 well, perhaps with warnings; 1 something failed; 130 stopped.`,
       const store = await storeCheck(opened)
       report.add(store)
       if (store.result === 'failed') {
-        for (const name of ['set-up', 'clock', 'keys', 'backup codes']) {
+        for (const name of ['set-up', 'clock', 'keys', 'backup codes', 'recovery keys']) {
           report.add({ name, result: 'skipped', message: 'the store does not answer' })
         }
         return report.end()
@@ -41,6 +44,7 @@ Exit code: 0 well, perhaps with warnings; 1 something failed; 130 stopped.`,
       for (const finding of await inspectionChecks(opened)) report.add(finding)
       for (const finding of await accountsCheck(opened, given.options.quick === true, world))
         report.add(finding)
+      report.add(await recoveryCheck(opened, given.options.quick === true, world))
       return world.signal.aborted ? STOPPED : report.end()
     }),
 }

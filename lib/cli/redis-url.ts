@@ -1,7 +1,8 @@
 import { tellsOfDamage } from '../stores/damaged'
 import { RedisStore } from '../stores/redis'
+import type { RedisClient } from '../stores/redis/clients'
 import type { SecondFactorStore } from '../stores/store'
-import { type Address, CONNECTING, type Opening, parsed, toldLater } from './address'
+import { type Address, CONNECTING, type Opening, parsed, RECOVERY_PREFIX, toldLater } from './address'
 import { driver } from './drivers'
 
 /** Nobody waits for a server that may come back: the command ends, and is typed again. */
@@ -51,7 +52,7 @@ export function redisCluster({ url, from, cwd }: Address): Opening {
 // biome-ignore lint/suspicious/noExplicitAny: of any version
 function ioredis(client: any): Opening {
   return {
-    store: telling(new RedisStore(client), troubleOf(client), Promise.resolve()),
+    ...withPrefixes(client, troubleOf(client), Promise.resolve()),
     close: () => client.disconnect(),
   }
 }
@@ -63,9 +64,21 @@ function nodeRedis(client: any): Opening {
   const connected: Promise<unknown> = client.connect()
   connected.catch(toldLater)
   return {
-    store: telling(new RedisStore(client), trouble, connected),
+    ...withPrefixes(client, trouble, connected),
     // A client that never connected cannot be closed, and says so by throwing.
     close: () => (typeof client.destroy === 'function' ? client.destroy() : client.disconnect()),
+  }
+}
+
+function withPrefixes(
+  client: RedisClient,
+  trouble: () => unknown,
+  connected: Promise<unknown>,
+): Omit<Opening, 'close'> {
+  return {
+    store: telling(new RedisStore(client), trouble, connected),
+    beside: (prefix) => telling(new RedisStore(client, { prefix }), trouble, connected),
+    recovery: RECOVERY_PREFIX,
   }
 }
 

@@ -1,7 +1,8 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { SqlStore } from '../stores/sql'
-import { type Address, CONNECTING, type Opening, parsed, toldLater } from './address'
+import type { SqlDatabase } from '../stores/sql/connect'
+import { type Address, CONNECTING, type Opening, parsed, RECOVERY_TABLE, toldLater } from './address'
 import { Failure, type World } from './command'
 import { driver } from './drivers'
 import { redis, redisCluster } from './redis-url'
@@ -55,7 +56,7 @@ function sqlite({ url, from, cwd }: Address): Opening {
   }
   const { module: Database } = driver(['better-sqlite3', 'libsql'], cwd)
   const database = new Database(file, { timeout: 2000 })
-  return { store: new SqlStore(database, { migrate: false }), close: () => database.close() }
+  return { ...inTables(database), close: () => database.close() }
 }
 
 function postgres({ url, from, cwd }: Address): Opening {
@@ -63,7 +64,7 @@ function postgres({ url, from, cwd }: Address): Opening {
   const { module: pg } = driver(['pg'], cwd)
   const pool = new pg.Pool({ connectionString: url, connectionTimeoutMillis: CONNECTING, max: CONNECTIONS })
   pool.on('error', toldLater)
-  return { store: new SqlStore(pool, { migrate: false }), close: () => pool.end() }
+  return { ...inTables(pool), close: () => pool.end() }
 }
 
 function mysql({ url, from, cwd }: Address): Opening {
@@ -72,7 +73,15 @@ function mysql({ url, from, cwd }: Address): Opening {
   const uri = url.replace(/^mariadb:/i, 'mysql:')
   const pool = mysql2.createPool({ uri, connectTimeout: CONNECTING, connectionLimit: CONNECTIONS })
   return {
-    store: new SqlStore(pool, { migrate: false }),
+    ...inTables(pool),
     close: () => new Promise<void>((closed) => pool.end(() => closed())),
+  }
+}
+
+function inTables(database: SqlDatabase): Omit<Opening, 'close'> {
+  return {
+    store: new SqlStore(database, { migrate: false }),
+    beside: (table) => new SqlStore(database, { table, migrate: false }),
+    recovery: RECOVERY_TABLE,
   }
 }

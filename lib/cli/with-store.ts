@@ -4,9 +4,11 @@ import { Keyring } from '../crypto/keyring'
 import { type Duration, storeTimeoutOf } from '../duration'
 import { ConfigurationError, UnavailableError } from '../errors'
 import type { SecondFactorStore } from '../stores/store'
+import type { Opening } from './address'
 import { explained } from './advice'
 import { type Arguments, Failure, type World } from './command'
 import { type Configuration, readConfiguration } from './configuration'
+import { type RecoveryPlace, recoveryPlace } from './recovery-place'
 import { openStore } from './store-url'
 import { reasonOf } from './words'
 
@@ -19,6 +21,7 @@ export interface Opened {
   store: SecondFactorStore
   records: AccountRecords
   accounts: Accounts
+  recovery: RecoveryPlace
   /** How long one call may wait for the store, milliseconds. */
   patience: number
   /** What must not be printed. */
@@ -35,13 +38,14 @@ export async function withStore(
   work: (opened: Opened) => Promise<number>,
 ): Promise<number> {
   const configuration = await readConfiguration(options.config as string | undefined, world)
-  const { store, hidden, close } = openIn(configuration, world)
+  const { store, opening, hidden, close } = openIn(configuration, world)
   try {
     const keyring = keyringOf(configuration)
     const patience = storeTimeoutOf(configuration.storeTimeout as Duration | undefined)
     const records = new AccountRecords(store, keyring, Date.now, patience)
     const accounts = new Accounts(records, Date.now, 0)
-    return await work({ keyring, store, records, accounts, patience, hidden })
+    const recovery = recoveryPlace(configuration, opening, options['recovery-table'])
+    return await work({ keyring, store, records, accounts, recovery, patience, hidden })
   } catch (error) {
     if (!(error instanceof UnavailableError || error instanceof ConfigurationError)) throw error
     throw new Failure(explained(error, hidden))
@@ -53,19 +57,20 @@ export async function withStore(
 function openIn(
   configuration: Configuration,
   world: World,
-): { store: SecondFactorStore; hidden: string[]; close(): unknown } {
+): { store: SecondFactorStore; opening: Opening | null; hidden: string[]; close(): unknown } {
   const { store, storeFrom, close } = configuration
   if (typeof store === 'string') {
     const opened = openStore(store, storeFrom, world)
     return {
       ...opened,
+      opening: opened,
       async close() {
         await opened.close()
         await close?.()
       },
     }
   }
-  return { store, hidden: [], close: () => close?.() }
+  return { store, opening: null, hidden: [], close: () => close?.() }
 }
 
 function keyringOf({ keys, keysFrom }: Configuration): Keyring {

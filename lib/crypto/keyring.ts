@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto'
+import { typeName } from '../checks'
 import { ConfigurationError, UnavailableError } from '../errors'
 
 const FORMAT = '1'
@@ -33,13 +34,16 @@ export class Keyring {
    * @throws ConfigurationError `SF_KEYS_MISSING`, `SF_KEY_INVALID`
    */
   constructor(keys: readonly (string | Uint8Array | undefined)[]) {
-    if (!Array.isArray(keys) || keys.length === 0 || keys.every((key) => key == null || key.length === 0)) {
+    const missing = whatIsMissing(keys)
+    if (missing !== null) {
       throw new ConfigurationError(
         'SF_KEYS_MISSING',
-        `Option keys needs at least one key of 32 random bytes in base64, kept outside the database. ${ADVICE}`,
+        `${missing}: it needs at least one key of 32 random bytes in base64, kept outside the database. ${ADVICE}`,
       )
     }
-    this.#keys = keys.flatMap((key) => (typeof key === 'string' ? key.split(',') : [key])).map(readKey)
+    this.#keys = keys
+      .flatMap<string | Uint8Array | undefined>((key) => (typeof key === 'string' ? key.split(',') : [key]))
+      .map(readKey)
   }
 
   /** Seals `text` for `subject`, bound to `context`. */
@@ -109,11 +113,27 @@ function derive({ extracted }: Key, subject: string): Buffer {
     .digest()
 }
 
+/** How there comes to be no key, without what was given: it may be one. Null: there is one. */
+function whatIsMissing(keys: readonly (string | Uint8Array | undefined)[]): string | null {
+  const written = 'write keys: [process.env.SECOND_FACTOR_KEY]'
+  if (keys === undefined || keys === null) return `Option keys is missing (${keys}); ${written}`
+  if (!Array.isArray(keys)) return `Option keys is an array, not ${typeName(keys)}; ${written}`
+  if (keys.length === 0) return `Option keys is an empty array; ${written}`
+  if (keys.some((key) => key != null && key.length !== 0)) return null
+  return 'Option keys has no key in it, as of a variable of the environment that is not set'
+}
+
 function readKey(input: string | Uint8Array | undefined, index: number): Key {
   const bytes =
     typeof input === 'string'
       ? fromBase64(input.trim())
       : Buffer.from(input instanceof Uint8Array ? input : [])
+  if (input === undefined || input === null) {
+    throw new ConfigurationError(
+      'SF_KEY_INVALID',
+      `Option keys[${index}] is ${input}: is its variable of the environment set? ${ADVICE}`,
+    )
+  }
   if (bytes.length !== KEY_BYTES || bytes.every((byte) => byte === bytes[0])) {
     throw new ConfigurationError(
       'SF_KEY_INVALID',

@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely'
+import { mustBeKnown, type NamesOf } from '../checks'
 import { ConfigurationError } from '../errors'
 import { rowsOf } from '../stores/rows'
 import { connect, type SqlDatabase } from '../stores/sql/connect'
@@ -26,6 +27,17 @@ export interface SqlDirectoryOptions extends SqlDirectoryColumns {
   store?: SecondFactorStore
 }
 
+const NAMES: NamesOf<SqlDirectoryOptions> = {
+  table: true,
+  id: true,
+  name: true,
+  email: true,
+  search: true,
+  statusColumn: true,
+  accounts: true,
+  store: true,
+}
+
 /**
  * Finds the host's users in their table, on the databases that `SqlStore` takes.
  *
@@ -48,9 +60,11 @@ export class SqlDirectory implements UserDirectory {
   readonly note?: (id: string, activated: boolean) => Promise<void>
 
   /**
-   * @throws ConfigurationError `SF_SQL_DATABASE`, `SF_SQL_DIALECT`, `SF_DIRECTORY_NAME`, `SF_DIRECTORY_MODE`
+   * @throws ConfigurationError `SF_OPTIONS`, `SF_SQL_DATABASE`, `SF_SQL_DIALECT`, `SF_DIRECTORY_NAME`,
+   *   `SF_DIRECTORY_MODE`
    */
   constructor(database: SqlDatabase, options: SqlDirectoryOptions) {
+    mustBeKnown(options, NAMES, 'SqlDirectory.')
     const { db, committed } = connect(database)
     this.#db = db
     this.#committed = committed

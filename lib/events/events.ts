@@ -1,4 +1,6 @@
 import type { Guarded, Method } from '../account/record'
+import { must, type NamesOf, typeName } from '../checks'
+import { didYouMean } from '../nearest'
 
 /** How a session came to be verified. */
 export type ProvenBy = Method | 'trusted-device' | 'single-sign-on'
@@ -44,6 +46,31 @@ export interface EventDetails {
   'mail-failed': { mail: EventName; reason: string }
 }
 
+const NAMES: NamesOf<EventDetails> = {
+  challenged: true,
+  verified: true,
+  failed: true,
+  locked: true,
+  suspended: true,
+  enabled: true,
+  disabled: true,
+  replaced: true,
+  'backup-code-used': true,
+  'backup-codes-regenerated': true,
+  'device-trusted': true,
+  'device-revoked': true,
+  'policy-held': true,
+  'sessions-revoked': true,
+  reset: true,
+  'recovery-requested': true,
+  'recovery-cancelled': true,
+  'recovery-approved': true,
+  'recovery-rejected': true,
+  'recovery-completed': true,
+  forgotten: true,
+  'mail-failed': true,
+}
+
 /** What a code or password was entered for. */
 export type Purpose = 'login' | 'step-up' | 'enable' | 'disable' | 'administration'
 
@@ -73,8 +100,23 @@ export type Listener<Name extends EventName> = (event: SecondFactorEvent<Name>) 
 export class SecondFactorEvents {
   readonly #listeners = new Map<EventName | '*', Set<Listener<never>>>()
 
-  /** Calls the listener at each such event, or at all of them; answers how to stop that. */
+  /**
+   * Calls the listener at each such event, or at all of them; answers how to stop that.
+   *
+   * @throws ConfigurationError `SF_EVENT`: there is no such event, which would be waited for in vain
+   */
   on<Name extends EventName>(name: Name | '*', listener: Listener<Name>): () => void {
+    const names = Object.keys(NAMES)
+    must(
+      name === '*' || Object.hasOwn(NAMES, name),
+      'SF_EVENT',
+      `There is no event ${String(name)}.${didYouMean(String(name), names)} The events are: ${names.join(', ')}; or '*' for all`,
+    )
+    must(
+      typeof listener === 'function',
+      'SF_EVENT',
+      `What listens to the event ${name} is a function, not ${typeName(listener)}`,
+    )
     const listeners = this.#listeners.get(name) ?? new Set()
     this.#listeners.set(name, listeners)
     listeners.add(listener)

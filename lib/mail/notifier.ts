@@ -4,49 +4,13 @@ import type { AlsoTold, MailedOnly } from '../events/reporter'
 import type { Language, Languages } from '../pages/language'
 import type { MailTemplates } from './message'
 import { isProven, isTold, noticeOf } from './notice'
-
-/** Somebody who is told what happens to an account. */
-export interface Recipient {
-  address: string
-  /** The language of the mail, such as `pt-BR`. Default: that of the request that it is about, else English. */
-  language?: string | undefined
-  /** What the user knows the account by. Default: the address. */
-  account?: string | undefined
-}
-
-/** What is asked of nodemailer's transport. */
-export interface MailTransport {
-  sendMail(mail: {
-    from: string
-    to: string
-    subject: string
-    text: string
-    html: string
-    headers: Record<string, string>
-  }): Promise<unknown>
-}
-
-export interface NotifyOptions {
-  /** `nodemailer.createTransport(...)` */
-  transport: MailTransport
-  /** The sender: `Acme <security@acme.example>`. */
-  from: string
-  /**
-   * Every address to tell; the former one, too, when it was changed lately. Nobody is told of an account without any;
-   * where that would have been the mail with a ticket, it is the event `mail-failed`.
-   */
-  recipients(accountId: string): Promise<readonly (Recipient | string)[]> | readonly (Recipient | string)[]
-  /**
-   * For recipients without a language of their own, where the request may be somebody else's (a lock, a recovery):
-   * whoever knows the password must not choose what the owner can read. Default `en`.
-   */
-  language?: string | undefined
-  /** The whole URL of the two-factor page, for a link in the mail. With option `recovery` it ends with option `path`. */
-  settingsUrl?: string | undefined
-}
+import type { NotifyOptions, Recipient } from './options'
+import { warnOfFailedMails } from './warn-of-failed-mails'
 
 /** Tells users by mail what happens to their account. Nobody waits for it, and no failure of it fails anything. */
 export class Notifier implements AlsoTold {
+  readonly #warn = warnOfFailedMails()
+
   constructor(
     private readonly options: NotifyOptions,
     private readonly languages: Languages,
@@ -65,13 +29,19 @@ export class Notifier implements AlsoTold {
     try {
       const recipients = await this.options.recipients(event.accountId)
       // The owner has no other way to hear of it.
-      if (ticket && recipients.length === 0) return this.failed(event, 'no-recipients')
+      if (ticket && recipients.length === 0) return this.#fail(event, 'no-recipients')
       const { settingsUrl } = this.options
       const cancelUrl = ticket && settingsUrl ? cancelUrlOf(settingsUrl, ticket) : null
       await Promise.all(recipients.map((recipient) => this.#send(event, asOne(recipient), asked, cancelUrl)))
     } catch (error) {
-      this.failed(event, reasonOf(error))
+      this.#fail(event, reasonOf(error))
     }
+  }
+
+  /** An event tells whoever listens; where nobody does, it should not be found out when a mail is missed. */
+  #fail(event: SecondFactorEvent, reason: string): void {
+    this.failed(event, reason)
+    this.#warn(event.name, reason)
   }
 
   /** What has happened is on record by now: a host's function that fails must not make it an error. */
@@ -113,7 +83,7 @@ export class Notifier implements AlsoTold {
         headers: { 'Auto-Submitted': 'auto-generated' },
       })
     } catch (error) {
-      this.failed(event, reasonOf(error))
+      this.#fail(event, reasonOf(error))
     }
   }
 }

@@ -1,6 +1,7 @@
 import type { Request } from 'express'
-import { must, mustBeKnown, type NamesOf } from '../checks'
+import { must, mustBeKnown, type NamesOf, typeName } from '../checks'
 import { type Duration, milliseconds } from '../duration'
+import { isSamePlace } from '../stores/place'
 import type { SecondFactorStore } from '../stores/store'
 import { DEFAULT_FIELDS } from './fields'
 
@@ -78,17 +79,29 @@ export function readRecoveryOptions(
   around: Around,
 ): RecoverySettings | null {
   if (given === undefined) return null
-  const { store, fields = DEFAULT_FIELDS, check, registered, approvals = 1 } = given ?? {}
+  must(
+    typeof given === 'object' && given !== null,
+    'SF_RECOVERY',
+    `Option recovery is { store, check, registered }, not ${typeName(given)}`,
+  )
+  mustBeKnown(given, NAMES, 'recovery.')
+  const { store, fields = DEFAULT_FIELDS, check, registered, approvals = 1 } = given
   must(
     (['get', 'compareAndSet', 'list', 'delete'] as const).every(
       (name) => typeof store?.[name] === 'function',
-    ) && store !== around.store,
+    ),
     'SF_RECOVERY',
     'Option recovery.store is where requests are kept, apart from option store: ' +
       "new SqlStore(database, { table: 'second_factor_recoveries' }), a RedisStore with a prefix of its own, or a " +
       'store of yours with list and delete',
   )
-  mustBeKnown(given, NAMES, 'recovery.')
+  must(
+    !isSamePlace(store, around.store),
+    'SF_RECOVERY',
+    'Option recovery.store is the same place as option store, where a request would be taken for a second factor: give ' +
+      "it a table of its own, new SqlStore(database, { table: 'second_factor_recoveries' }), or a prefix that does not " +
+      "begin like the other one, new RedisStore(client, { prefix: 'second-factor-recovery:' })",
+  )
   must(
     around.settingsUrl !== undefined,
     'SF_RECOVERY',

@@ -82,7 +82,7 @@ export function createRouter(rooms: Rooms, assets: RequestHandler): Router {
  * of them, since whoever holds it back must not be judged by what was true when the request began.
  */
 async function serve(rooms: Rooms, route: Route, req: Request, res: Response): Promise<void> {
-  const state = mounted(req)
+  const state = mounted(req, rooms.settings)
   const problem = route.method === 'post' ? await readBody(req, res) : null
   if (route.admits === 'anybody') {
     if (problem) return rooms.answers.problem(req, res, { code: problem }, {}, state.base)
@@ -98,8 +98,8 @@ async function serve(rooms: Rooms, route: Route, req: Request, res: Response): P
   await route.handle(new Visit(rooms, req, res, state, admitted.status))
 }
 
-function mounted(req: Request): RequestState {
-  const state = knownStateOf(req)
+function mounted(req: Request, settings: Settings): RequestState {
+  const state = knownStateOf(req, settings)
   if (req.baseUrl.toLowerCase() === state.base.toLowerCase()) return state
   throw new ConfigurationError(
     'SF_ROUTER_PATH',

@@ -12,7 +12,7 @@ import { sessionOf } from './express-sessions'
 import { isHeld, type Marker } from './marker'
 import { userOf } from './passport-session'
 import type { Proof } from './proof'
-import type { SessionAccount } from './request-factor'
+import { knownStateOf, type RequestState, type SessionAccount } from './request-factor'
 
 export type Submitted =
   /** `deviceToken`: for the browser's cookie, where it is to be trusted. */
@@ -68,6 +68,11 @@ export class CodeSubmission {
     }
     const proof = { accountId: account.id, epoch, method, askedAt }
     return { accepted: true, proof, backupCodesRemaining, deviceToken: trusted?.token ?? null }
+  }
+
+  /** @throws ConfigurationError `SF_SESSION_MISSING`, `SF_TWO_INSTANCES` */
+  stateOf(req: Request): RequestState {
+    return knownStateOf(req, this.settings)
   }
 
   /** The host's user of the session: the one of this request, or the one that half a login holds. */

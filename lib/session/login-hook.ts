@@ -61,7 +61,7 @@ export class LoginHook {
 
   /** Wraps the request's `logIn` and `logOut`, under all their names. */
   attach(req: Request, res: Response, next: NextFunction): void {
-    const state = knownStateOf(req)
+    const state = knownStateOf(req, this.settings)
     const logIn = req.logIn as unknown as LogIn
     const logOut = req.logout as unknown as LogOut
 
@@ -105,7 +105,7 @@ export class LoginHook {
     options: LoginOptions,
     logIn: LogIn,
   ): Promise<boolean> {
-    const state = knownStateOf(req)
+    const state = knownStateOf(req, this.settings)
     const account = this.settings.account(user)
     const proof = takeProof(req, account.id)
     if (proof) {
@@ -208,7 +208,7 @@ export class LoginHook {
       })
       await write()
       this.reporter.tell(req, as === 'pending' ? 'challenged' : 'policy-held', account.id, {})
-    } else if (knownStateOf(req).isLoginForm(req)) {
+    } else if (knownStateOf(req, this.settings).isLoginForm(req)) {
       // The password was given once more: the half login lasts from now on.
       present.heldAt = now
       present.loginAt = now
@@ -216,7 +216,7 @@ export class LoginHook {
     }
     if (!isHeld(sessionOf(req).secondFactor) || passportUser(req) !== undefined) throw unknownPassport()
     setUser(req, undefined)
-    knownStateOf(req).become(as, account)
+    knownStateOf(req, this.settings).become(as, account)
   }
 
   /** A whole login. */
@@ -229,7 +229,7 @@ export class LoginHook {
     })
     await write()
     if (sessionOf(req).secondFactor !== marker) throw unknownPassport()
-    const state = knownStateOf(req)
+    const state = knownStateOf(req, this.settings)
     if (marker.state !== 'verified') return state.become('unenrolled', account)
     state.becomeVerified(account, marker.method, marker.verifiedAt, enabled)
     if (marker.verifiedAt === null) {
@@ -238,13 +238,13 @@ export class LoginHook {
   }
 
   async #answerHeld(req: Request, res: Response, state: RequestState): Promise<void> {
-    const { challengeUrl, enableUrl } = state
     const pending = state.state === 'pending'
-    if (!isProgram(req)) return this.answers.redirect(req, res, pending ? challengeUrl : enableUrl)
+    const url = state.wayTo(pending ? 'challenge' : 'enable')
+    if (!isProgram(req)) return this.answers.redirect(req, res, url)
     const { token: csrfToken } = this.answers.formToken(req, res)
     if (pending)
-      this.answers.problemJson(req, res, { code: 'second_factor_required' }, { challengeUrl, csrfToken })
-    else this.answers.problemJson(req, res, { code: 'enrolment_required' }, { enableUrl, csrfToken })
+      this.answers.problemJson(req, res, { code: 'second_factor_required' }, { challengeUrl: url, csrfToken })
+    else this.answers.problemJson(req, res, { code: 'enrolment_required' }, { enableUrl: url, csrfToken })
   }
 }
 

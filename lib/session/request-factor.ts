@@ -1,6 +1,7 @@
 import type { Request } from 'express'
 import { ConfigurationError } from '../errors'
 import type { ProvenBy } from '../events/events'
+import type { Settings } from '../settings'
 
 export type FactorState = 'anonymous' | 'unenrolled' | 'pending' | 'must-enrol' | 'verified' | 'unavailable'
 
@@ -38,6 +39,8 @@ export interface SessionAccount {
 
 /** Where things are, the same for all requests of one `createSecondFactor`. */
 export interface Site {
+  /** Those of this `createSecondFactor`, by which it is told from another one. */
+  settings: Settings
   /** Option `path`. */
   path: string
   /** The host's own challenge page, or null. */
@@ -50,6 +53,8 @@ export interface Site {
   openPaths: ReadonlySet<string>
   /** Whether the router serves a path below its own, by any method or by this one. */
   isRoute(path: string, method?: string): boolean
+  /** Told of whoever is sent to one of the router's pages. */
+  leads(): void
 }
 
 /** The same for the rooms of the plugin, with what the host has no use for. Lives as long as its request. */
@@ -101,6 +106,13 @@ export class RequestState implements RequestFactor {
     return `${this.base}/enable`
   }
 
+  /** Where somebody is sent who has to enter a code, or to enrol. */
+  wayTo(page: 'challenge' | 'enable'): string {
+    const url = page === 'challenge' ? this.challengeUrl : this.enableUrl
+    if (url !== this.site.challengeUrl) this.site.leads()
+    return url
+  }
+
   become(state: FactorState, account: SessionAccount | null): void {
     this.state = state
     this.account = account
@@ -142,10 +154,22 @@ export function stateOf(req: Request): RequestState | undefined {
   return states.get(req)?.state
 }
 
-/** @throws ConfigurationError `SF_SESSION_MISSING` */
-export function knownStateOf(req: Request): RequestState {
-  const state = stateOf(req)
-  if (state) return state
+/**
+ * The state of a request, for a part of the plugin that was made with these settings. What another instance has found
+ * out rests on another store, other keys or another policy.
+ *
+ * @throws ConfigurationError `SF_SESSION_MISSING`, `SF_TWO_INSTANCES`
+ */
+export function knownStateOf(req: Request, settings: Settings): RequestState {
+  const known = states.get(req)
+  if (known?.site.settings === settings) return known.state
+  if (known) {
+    throw new ConfigurationError(
+      'SF_TWO_INSTANCES',
+      'This gate, router or strategy is of another createSecondFactor() than the session() that this request came by: ' +
+        'call createSecondFactor() once, and use what it returned everywhere',
+    )
+  }
   throw new ConfigurationError(
     'SF_SESSION_MISSING',
     'app.use(secondFactor.session()) is missing: it goes after passport.session() and before the routes',
@@ -160,7 +184,11 @@ export function knownStateOf(req: Request): RequestState {
 export function startState(req: Request, site: Site): RequestState | null {
   const present = states.get(req)
   if (present && present.site !== site) {
-    throw new ConfigurationError('SF_TWO_INSTANCES', 'A request can belong to one createSecondFactor() only')
+    throw new ConfigurationError(
+      'SF_TWO_INSTANCES',
+      'A request came by the session() of two createSecondFactor(), and can belong to one only: call createSecondFactor() ' +
+        'once, and use what it returned everywhere',
+    )
   }
   if (present) return null
   const state = new RequestState(req.baseUrl + site.path, site)

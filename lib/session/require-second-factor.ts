@@ -1,7 +1,9 @@
 import type { RequestHandler } from 'express'
 import type { Method } from '../account/record'
+import { must as mustHold, type NamesOf, typeName } from '../checks'
 import { type Duration, milliseconds } from '../duration'
 import { ConfigurationError } from '../errors'
+import { didYouMean } from '../nearest'
 import type { Answers } from '../pages/answers'
 import type { Settings } from '../settings'
 import { isWithin } from './age'
@@ -22,14 +24,14 @@ export interface RequirementOptions {
   returnTo?: string
 }
 
+/** Milliseconds. Whoever has just entered a code comes back with the next request: below that they never pass. */
+const SHORTEST_AGE = 1000
+
 /**
  * Makes the gate of a route: only requests with a proven second factor pass.
  *
  * @throws ConfigurationError `SF_DURATION`, `SF_REQUIREMENT`
  */
-/** Milliseconds. Whoever has just entered a code comes back with the next request: below that they never pass. */
-const SHORTEST_AGE = 1000
-
 export function createGate(
   settings: Settings,
   answers: Answers,
@@ -47,7 +49,7 @@ export function createGate(
 
   return function requireSecondFactor(req, res, next) {
     try {
-      const state = knownStateOf(req)
+      const state = knownStateOf(req, settings)
       if (!isOwner(settings, req, state)) state.become('anonymous', null)
       if (
         state.state === 'verified' &&
@@ -65,23 +67,37 @@ export function createGate(
   }
 }
 
+const NAMES: NamesOf<RequirementOptions> = { maxAge: true, methods: true, returnTo: true }
+
 /** @throws ConfigurationError `SF_REQUIREMENT` */
 function check(options: RequirementOptions): void {
-  const known = ['maxAge', 'methods', 'returnTo']
-  const { methods, returnTo } = options ?? {}
-  const right =
-    typeof options === 'object' &&
-    options !== null &&
-    Object.keys(options).every((name) => known.includes(name)) &&
-    (methods === undefined ||
+  const must = (condition: boolean, what: string) =>
+    mustHold(
+      condition,
+      'SF_REQUIREMENT',
+      `${what}: requireSecondFactor() takes nothing, or { maxAge: '5m', methods: ['totp'], returnTo: '/a/page' }`,
+    )
+  must(
+    typeof options === 'object' && options !== null && !Array.isArray(options),
+    `A gate is not made with ${typeName(options)}`,
+  )
+  for (const name of Object.keys(options)) {
+    must(
+      Object.hasOwn(NAMES, name),
+      `A gate has no option ${name}.${didYouMean(name, Object.keys(NAMES))} In full`,
+    )
+  }
+  const { methods, returnTo } = options
+  must(
+    methods === undefined ||
       (Array.isArray(methods) &&
         methods.length > 0 &&
-        methods.every((method) => method === 'totp' || method === 'backup-code'))) &&
-    (returnTo === undefined || ownPath(returnTo) !== null)
-  if (right) return
-  throw new ConfigurationError(
-    'SF_REQUIREMENT',
-    "requireSecondFactor() takes nothing, or { maxAge: '5m', methods: ['totp'], returnTo: '/a/page' }",
+        methods.every((method) => method === 'totp' || method === 'backup-code')),
+    "A gate's methods are an array with 'totp', 'backup-code' or both",
+  )
+  must(
+    returnTo === undefined || ownPath(returnTo) !== null,
+    "A gate's returnTo is a path of your app, such as '/transfer'",
   )
 }
 

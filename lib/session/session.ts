@@ -48,7 +48,7 @@ export function createSession(
       marker.returnTo = path
       await save(req)
     }
-    answers.redirect(req, res, state.state === 'pending' ? state.challengeUrl : state.enableUrl)
+    answers.redirect(req, res, state.wayTo(state.state === 'pending' ? 'challenge' : 'enable'))
   }
 }
 

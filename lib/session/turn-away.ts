@@ -31,7 +31,6 @@ export async function turnAway(
   state: RequestState,
   wish: Wish,
 ): Promise<void> {
-  const { challengeUrl, enableUrl } = state
   const program = isProgram(req)
   switch (state.state) {
     case 'unavailable':
@@ -40,13 +39,17 @@ export async function turnAway(
       if (program) return answers.problemJson(req, res, { code: 'not_authenticated' })
       await rememberForLogin(req)
       return answers.redirect(req, res, settings.loginUrl)
-    case 'pending':
+    case 'pending': {
+      const challengeUrl = state.wayTo('challenge')
       if (program) return answers.problemJson(req, res, { code: 'second_factor_required' }, { challengeUrl })
       await remember(req, pageOf(req))
       return answers.redirect(req, res, challengeUrl)
-    case 'must-enrol':
+    }
+    case 'must-enrol': {
+      const enableUrl = state.wayTo('enable')
       if (program) return answers.problemJson(req, res, { code: 'enrolment_required' }, { enableUrl })
       return answers.redirect(req, res, enableUrl)
+    }
     case 'unenrolled':
       return toEnrol(req, res, answers, state, wish)
     case 'verified': {
@@ -54,6 +57,7 @@ export async function turnAway(
       if (!state.enrolled) return toEnrol(req, res, answers, state, wish)
       // But too long ago, or by something else.
       await rememberDemands(req, wish)
+      const challengeUrl = state.wayTo('challenge')
       if (program) {
         return answers.problemJson(req, res, { code: 'step_up_required' }, { challengeUrl, ...wish.demands })
       }
@@ -67,9 +71,10 @@ async function toEnrol(
   req: Request,
   res: Response,
   answers: Answers,
-  { enableUrl }: RequestState,
+  state: RequestState,
   wish: Wish,
 ): Promise<void> {
+  const enableUrl = state.wayTo('enable')
   if (isProgram(req)) return answers.problemJson(req, res, { code: 'enrolment_required' }, { enableUrl })
   await rememberReturn(req, wish)
   answers.redirect(req, res, enableUrl)

@@ -1,3 +1,4 @@
+import { must } from '../checks'
 import type { SecondFactorStore, StoredRecord } from './store'
 
 /**
@@ -8,7 +9,14 @@ import type { SecondFactorStore, StoredRecord } from './store'
 export class MemoryStore implements SecondFactorStore {
   readonly #records = new Map<string, StoredRecord>()
 
-  constructor() {
+  /** @throws ConfigurationError `SF_OPTIONS` */
+  constructor()
+  constructor(...given: unknown[]) {
+    must(
+      given.every((one) => one === undefined),
+      'SF_OPTIONS',
+      'MemoryStore takes nothing: it keeps what it is told until the process ends',
+    )
     if (process.env.NODE_ENV === 'production') warnOnce()
   }
 

@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { mustBeKnown } from '../checks'
 import { ConfigurationError } from '../errors'
 import { DamagedRowError, inPlaceOfDamaged } from './damaged'
+import { notePlace } from './place'
 import { type Connection, connectionOf, type RedisClient } from './redis/clients'
 import { AccountIds, text } from './redis/ids'
 import { inspectMasters } from './redis/inspection'
@@ -30,8 +32,9 @@ export class RedisStore implements SecondFactorStore {
   readonly #prefix: string
   readonly #ids: AccountIds
 
-  /** @throws ConfigurationError `SF_REDIS_CLIENT`, `SF_REDIS_PREFIX` */
+  /** @throws ConfigurationError `SF_OPTIONS`, `SF_REDIS_CLIENT`, `SF_REDIS_PREFIX` */
   constructor(client: RedisClient, options: RedisStoreOptions = {}) {
+    mustBeKnown<RedisStoreOptions>(options, { prefix: true }, 'RedisStore.')
     const { prefix = 'second-factor:' } = options
     // Without one, every key of the app would be an account.
     if (typeof prefix !== 'string' || !/^[\x21-\x7e]+$/.test(prefix)) {
@@ -40,6 +43,7 @@ export class RedisStore implements SecondFactorStore {
     this.#connection = connectionOf(client)
     this.#prefix = prefix
     this.#ids = new AccountIds(this.#connection, prefix)
+    notePlace(this, { at: client, name: prefix, prefixes: true })
   }
 
   async get(accountId: string): Promise<StoredRecord | null> {

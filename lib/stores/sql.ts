@@ -1,9 +1,12 @@
 import type { Kysely } from 'kysely'
+import { mustBeKnown, type NamesOf } from '../checks'
 import { inPlaceOfDamaged } from './damaged'
+import { notePlace } from './place'
 import type { SqlDatabase } from './sql/connect'
 import type { TableName, Tables } from './sql/dialects'
 import { DEFAULT_TABLE, indexName, migrationSql } from './sql/migration'
 import { OwnTable } from './sql/own-table'
+import { placeOf } from './sql/place-of'
 import { type AccountRow, toAccountId, toRecord } from './sql/row'
 import { assertStorable } from './storable'
 import type { SecondFactorStore, StoredRecord, StoreReport } from './store'
@@ -17,6 +20,8 @@ export interface SqlStoreOptions {
   /** Whether the store creates its table on first use. Default true; else call `migrate()` yourself. */
   migrate?: boolean
 }
+
+const NAMES: NamesOf<SqlStoreOptions> = { table: true, migrate: true }
 
 /**
  * Keeps the records in one table of a SQL database.
@@ -38,9 +43,12 @@ export interface SqlStoreOptions {
 export class SqlStore implements SecondFactorStore {
   readonly #table: OwnTable<AccountRow>
 
-  /** @throws ConfigurationError `SF_SQL_DATABASE`, `SF_SQL_DIALECT`, `SF_SQL_TABLE` */
-  constructor(database: SqlDatabase, { table = DEFAULT_TABLE, migrate = true }: SqlStoreOptions = {}) {
+  /** @throws ConfigurationError `SF_OPTIONS`, `SF_SQL_DATABASE`, `SF_SQL_DIALECT`, `SF_SQL_TABLE` */
+  constructor(database: SqlDatabase, options: SqlStoreOptions = {}) {
+    mustBeKnown(options, NAMES, 'SqlStore.')
+    const { table = DEFAULT_TABLE, migrate = true } = options
     this.#table = new OwnTable(database, { table, migrate, statements: migrationSql, lastIndex: indexName })
+    notePlace(this, placeOf(database, table, this.#table.dialect.name))
   }
 
   async get(accountId: string): Promise<StoredRecord | null> {

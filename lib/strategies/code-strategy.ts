@@ -3,12 +3,12 @@ import type { StrategyCreatedStatic } from 'passport'
 import { endOf } from '../account/lockout'
 import type { Method } from '../account/record'
 import { readTypedCode } from '../account/typed-code'
+import { mustBeKnown } from '../checks'
 import { ConfigurationError, httpStatusOf, type ProblemCode, UnavailableError } from '../errors'
 import type { CodeSubmission } from '../session/code-submission'
 import { demandedMethods } from '../session/demanded-methods'
 import { sessionOf } from '../session/express-sessions'
 import { recordProof } from '../session/proof'
-import { knownStateOf } from '../session/request-factor'
 
 export interface CodeStrategyOptions {
   /** The field of the body that holds the code. Default `code`. The query is never read. */
@@ -44,10 +44,12 @@ export abstract class CodeStrategy {
   private readonly host: StrategyHost
   private readonly field: string
 
+  /** @throws ConfigurationError `SF_STRATEGY` */
   constructor(host: StrategyHost, options: CodeStrategyOptions = {}) {
     if (!host?.submission) {
       throw new ConfigurationError('SF_STRATEGY', 'A strategy takes what createSecondFactor() returned')
     }
+    mustBeKnown<CodeStrategyOptions>(options, { codeField: true }, `${new.target.name}.`, 'SF_STRATEGY')
     this.host = host
     this.field = options.codeField ?? 'code'
   }
@@ -64,7 +66,8 @@ export abstract class CodeStrategy {
 
   /** @internal */
   async prove(req: Request): Promise<Outcome> {
-    const state = knownStateOf(req)
+    const { submission } = this.host
+    const state = submission.stateOf(req)
     const { account } = state
     if (state.state === 'must-enrol') return refused('enrolment_required')
     if (state.state === 'unavailable') throw new UnavailableError('Nothing is known of the account now')
@@ -78,7 +81,6 @@ export abstract class CodeStrategy {
     if (!demandedMethods(sessionOf(req).secondFactor).includes(typed.method))
       return refused('step_up_required')
 
-    const { submission } = this.host
     const user = await submission.user(req)
     if (!user) return refused('not_authenticated')
     const answer = await submission.submit(req, account, typed)
