@@ -82,9 +82,16 @@ function speak(req: Request, res: Response): void {
 }
 
 function known(tag: unknown): tag is string {
-  return (
-    typeof tag === 'string' && /^[a-z]{2}(-[A-Za-z\d]{2,8}){0,3}$/.test(tag) && tags.includes(baseOf(tag))
-  )
+  return typeof tag === 'string' && /^[a-z]{2}(-|$)/.test(tag) && tags.includes(baseOf(tag)) && isTag(tag)
+}
+
+/** Well-formed by RFC 5646: formatters throw at others. */
+function isTag(tag: string): boolean {
+  try {
+    return Intl.getCanonicalLocales(tag.slice(0, 36))[0]?.length === tag.length
+  } catch {
+    return false
+  }
 }
 
 function baseOf(tag: string): string {

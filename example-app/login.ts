@@ -28,7 +28,8 @@ export function setUpPassport(passport: passport.Authenticator, users: Users): v
 }
 
 async function checkPassword(users: Users, username: unknown, password: unknown): Promise<User | null> {
-  const texts = typeof username === 'string' && typeof password === 'string'
+  // No name has a NUL, and PostgreSQL fails at one.
+  const texts = typeof username === 'string' && typeof password === 'string' && !username.includes('\0')
   const user = texts ? await users.findByUsername(username) : null
   const right = await users.verifyPassword(user, texts ? password : '')
   return right ? user : null

@@ -72,7 +72,9 @@ function errorsIn({ to, amount }: Form, t: (key: string) => string): Partial<For
 }
 
 function typed(value: unknown): string {
-  return typeof value === 'string' || typeof value === 'number' ? String(value).trim() : ''
+  const text = typeof value === 'string' || typeof value === 'number' ? String(value).trim() : ''
+  // No database text has a NUL.
+  return text.includes('\0') ? '' : text
 }
 
 function pounds(amount: string): number {

@@ -1,8 +1,9 @@
 /**
  * What a spreadsheet may take for a formula: at the beginning of a cell, and after anything that begins a new one
- * where the file is read with another separator. Full-width signs are taken for the plain ones.
+ * where the file is read with another separator. Full-width signs are taken for the plain ones, and what
+ * nobody sees is skipped.
  */
-const FORMULA = /(^|[,;|"'])(\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])/gu
+const FORMULA = /(^|[,;|"'])([\s\p{Cf}]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])/gu
 
 /** One line as RFC 4180 has it. Every cell stands in quotes, and none is a formula. */
 export function csvLine(cells: readonly (string | number | null)[]): string {

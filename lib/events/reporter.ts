@@ -77,9 +77,12 @@ export class Reporter {
   }
 }
 
+/** More characters than an IP address has, with its zone or port. */
+const LONGEST_IP = 64
+
 /** What Express and the usual middleware know: `req.ip` heeds "trust proxy", `req.id` is pino-http's and others'. */
 export function originOf(req: Request): EventOrigin {
   const { id } = req as { id?: unknown }
   const known = typeof id === 'string' || typeof id === 'number'
-  return { requestId: known ? String(id) : undefined, ip: req.ip }
+  return { requestId: known ? String(id) : undefined, ip: req.ip?.slice(0, LONGEST_IP) }
 }

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { Language } from '../pages/language'
 import type { SupportLink } from '../pages/support'
 import type { Template } from '../pages/templates'
@@ -30,7 +31,8 @@ export class MailTemplates {
       ...notice,
       account: oneLine(account),
       when: language.moment(at),
-      ip: ip && oneLine(ip),
+      // Behind a proxy that is trusted too far, a client writes here what it likes.
+      ip: ip && isIP(ip.replace(/%.*/, '')) ? oneLine(ip) : null,
       settingsUrl,
       issuer: oneLine(this.issuer),
       support: this.support,
