@@ -18,7 +18,7 @@ export function compareAnswer(field: string, typed: string, registered: string |
 /** NFKC: full-width letters and half-width kana are the same as the plain ones. Upper case first, for ß and ς. */
 function plain(text: string): string {
   const visible = text.normalize('NFKC').replace(/\p{Default_Ignorable_Code_Point}/gu, '')
-  return visible.toUpperCase().toLowerCase().normalize('NFKC').replace(/\s+/g, ' ').trim()
+  return visible.toUpperCase().toLowerCase().replace(/\s+/g, ' ').trim()
 }
 
 /** The digits of any script as ASCII writes them. */
@@ -26,7 +26,7 @@ function digits(text: string): string {
   return [...text.matchAll(/\p{Decimal_Number}/gu)].map(([digit]) => worthOf(digit)).join('')
 }
 
-/** Unicode has the digits of a script in a row, from zero on, ten in each. */
+/** Unicode has the ten digits of a script in a row, from zero on; some rows stand side by side. */
 function worthOf(digit: string): number {
   const code = digit.codePointAt(0) as number
   let before = 0
