@@ -19,7 +19,7 @@ import { issueToken } from './pages/csrf'
 import { createLanguages } from './pages/language'
 import { createRenderer, type FormToken } from './pages/renderer'
 import { type Support, supportLink } from './pages/support'
-import { createRecoveryRooms } from './routes/recovery-rooms'
+import { createRecoveryRooms, endRequestByReset } from './routes/recovery-rooms'
 import type { Rooms } from './routes/rooms'
 import { createRouter, isRoute } from './routes/router'
 import { AccountViews } from './session/account-views'
@@ -251,6 +251,7 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
       const wasEnabled = await accounts.reset(accountId(id))
       views.forget(accountId(id))
       reporter.tell(null, 'reset', accountId(id), { wasEnabled, by: null, reason: null })
+      await endRequestByReset(rooms, accountId(id))
       return wasEnabled
     },
     async rotateKeys(how) {

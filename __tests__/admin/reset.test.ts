@@ -99,6 +99,73 @@ for (const [name, express] of Object.entries(expresses)) {
   })
 }
 
+describe('from a list that was searched, it leads back to it', () => {
+  const query = '?status=activated&q=b%26b+%25&after=WzAs'
+
+  test('from row to form, over a refusal, and after the reset', async () => {
+    const { admin, phone } = await open({ admin: { limit: 1 } })
+    const client = (await admin()).as('person')
+    const hrefOf = (text: string, words: RegExp) =>
+      (new RegExp(`href="([^"]*)"[^>]*>${words.source}`).exec(text)?.[1] ?? '').replaceAll('&amp;', '&')
+    const second = hrefOf((await client.get(`${ADMIN}/users?status=activated`)).text, /Next page/)
+    expect(second).toMatch(/\/users\?status=activated&after=./)
+    const form = hrefOf((await client.get(second)).text, /Reset</)
+    expect(form).toBe(second.replace('/users', '/users/u-bob/reset'))
+    const page = await client.get(form)
+    expect(hrefOf(page.text, /Cancel/)).toBe(second)
+    const send = (code: string) =>
+      client.send('POST', form, { ...hiddenFields(page.text, path()), code, reason: 'x' })
+    const refused = await send(phone.wrongCode())
+    expect([refused.status, hrefOf(refused.text, /Cancel/)]).toEqual([401, second])
+    const done = await send(phone.code())
+    expect([done.status, done.headers.location]).toEqual([303, second])
+    expect((await client.get(second)).text).toContain('was reset')
+  })
+
+  test('also where there is nothing to reset, and after a step-up', async () => {
+    const { admin, phone, clock, secondFactor } = await open()
+    const client = (await admin()).as('person')
+    const list = `${ADMIN}/users${query}`.replaceAll('&', '&amp;')
+    for (const id of ['u-alice', 'nobody']) {
+      expect((await client.get(path(id) + query)).text).toContain(`href="${list}"`)
+    }
+    const form = await client.get(path() + query)
+    expect(form.text).toContain(`href="${list}"`)
+    clock.forward(20 * 60)
+    const fields = { ...hiddenFields(form.text, path()), code: phone.code(), reason: 'x' }
+    expect((await client.send('POST', path() + query, fields)).headers.location).toBe('/two-factor/challenge')
+    const challenge = await client.get('/two-factor/challenge')
+    const answer = await client.send('POST', '/two-factor/challenge', {
+      ...hiddenFields(challenge.text, '/two-factor/challenge'),
+      code: phone.code(),
+    })
+    expect(answer.headers.location).toBe(path() + query)
+    await secondFactor.reset('u-bob')
+    const gone = await client.get(path() + query)
+    expect([gone.status, gone.text.includes(`href="${list}"`)]).toEqual([409, true])
+  })
+
+  test.each([
+    ['?status=nonsense&q=a', ''],
+    ['?q=a&q=b', ''],
+    ['?q=%00', ''],
+    ['?list=https://evil.example&returnTo=//evil.example&q=a', '?q=a'],
+    ['?q=//evil.example/%0d%0aset-cookie:a=b', '?q=%2F%2Fevil.example%2F%0D%0Aset-cookie%3Aa%3Db'],
+    ['?q=%22%3E%3Cscript%3E', '?q=%22%3E%3Cscript%3E'],
+  ])('and to nowhere else: %s', async (given, back) => {
+    const { admin, phone } = await open()
+    const client = (await admin()).as('person')
+    const form = await client.get(path() + given)
+    expect(form.text).not.toContain('<script>')
+    const answer = await client.send('POST', path() + given, {
+      ...hiddenFields(form.text, path()),
+      code: phone.code(),
+      reason: 'x',
+    })
+    expect([answer.status, answer.headers.location]).toEqual([303, `${ADMIN}/users${back}`])
+  })
+})
+
 test('the user is told by mail, and the administrator is on the audit log', async () => {
   const Database = require('libsql')
   const audit = new SqlAuditLog(new Database(':memory:'))
@@ -216,6 +283,7 @@ test.each([
   [{}],
   [{ code: '123456' }],
   [{ code: '123456', reason: ' ' }],
+  [{ code: '123456', reason: '\u200b' }],
   [{ code: '123456', reason: 'a\nb' }],
   [{ code: '123456', reason: 'x'.repeat(501) }],
   [{ code: '123456', reason: ['x'] }],
@@ -319,6 +387,10 @@ test.each([
   ['😀'.repeat(500), '😀'.repeat(500)],
   ['', null],
   ['\u2028', null],
+  ['\u200b \u3164\ufe0f', null],
+  ['\u2800', null],
+  ['\u200b\u0627', '\u200b\u0627'],
+  ['\u0301', '\u0301'],
   ['a\u2028b', null],
   ['a\u0000', null],
   ['\ud800', null],

@@ -50,6 +50,9 @@ describe.each(Object.entries(expresses))('%s', (_name, express) => {
     const person = new Client(app, 'person')
     expect((await person.login('bob')).headers.location).toBe('/two-factor/enable')
     expect((await person.get('/account')).headers.location).toBe('/two-factor/enable')
+    const { text } = await person.get('/two-factor/enable')
+    expect(text).toContain('Your account must use two-factor authentication.')
+    expect(text).not.toContain('at your request')
 
     const { body } = await bob.post('/two-factor/enable')
     const code = new Authenticator(body.secret, clock.now).code()

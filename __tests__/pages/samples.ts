@@ -103,6 +103,8 @@ const off = {
 const users: Named<'admin/users'> = {
   name: 'admin/users',
   base: '/admin/two-factor',
+  own: 'u-dan',
+  list: '',
   users: [
     listed(),
     listed({ id: 'u-bob', name: 'Bob', ...off }),
@@ -115,15 +117,52 @@ const users: Named<'admin/users'> = {
   next: null,
   onward: false,
   totals: { activated: 3, notActivated: 2 },
-  recovery: false,
+  recovery: null,
   notice: null,
 }
 const resetting: Named<'admin/reset'> = {
   name: 'admin/reset',
   base: '/admin/two-factor',
+  list: '',
   user: listed(),
   reason: '',
 }
+
+const requested: Named<'admin/recovery'>['requests'][number] = {
+  id: 'AAAAAAAAAAAAAAAA.dS1ib2I',
+  user: { id: 'u-bob', name: 'Bob', email: 'bob@example.com' },
+  state: 'requested',
+  askedAt: since,
+  effectiveAt: null,
+  answers: { firstName: 'Bob', lastName: 'Roberts', phone: '+44 20 7946 0101' },
+  registered: { firstName: 'bob', lastName: 'Roberts-Jones' },
+  comparison: { firstName: 'same', lastName: 'different', phone: 'unknown' },
+  matches: false,
+  approvals: [],
+}
+const requests: Named<'admin/recovery'> = {
+  name: 'admin/recovery',
+  base: '/admin/two-factor',
+  ended: false,
+  requests: [
+    requested,
+    {
+      ...requested,
+      state: 'approved',
+      effectiveAt: soon(86_400),
+      approvals: [{ by: { id: 'u-ada', name: 'Ada', email: '' }, reason: 'Called back', at: since }],
+    },
+  ],
+  next: null,
+  onward: false,
+  notice: null,
+}
+const over = (state: 'withdrawn' | 'reset' | 'rejected') => ({
+  ...requested,
+  state,
+  answers: {},
+  comparison: {},
+})
 
 const device = (label: string, current: boolean) => ({
   id: 'ZGV2aWNl',
@@ -156,6 +195,7 @@ export const samples = {
   startReplace: { ...start, purpose: 'replace' },
   startReplaceOver: { ...start, purpose: 'replace', problem: { code: 'no_enrolment' } },
   startDemanded: { ...start, demanded: true, problem: { code: 'no_enrolment' } },
+  startRecovered: { ...start, demanded: true, recovered: true },
   startPassword: { ...start, ask: 'password' },
   startPasswordWrong: { ...start, ask: 'password', problem: { code: 'password_required' } },
   startLogin: { ...start, ask: 'login' },
@@ -259,6 +299,7 @@ export const samples = {
   recoveryRejected: { ...recovery, state: 'rejected' },
   recoveryExpired: { ...recovery, state: 'expired' },
   recoveryWithdrawn: { ...recovery, state: 'withdrawn' },
+  recoveryReset: { ...recovery, state: 'reset' },
   recoveryCompleted: { ...recovery, state: 'completed' },
   recoveryCancel: cancelling,
   recoveryCancelApproved: { ...cancelling, state: 'approved', effectiveAt: soon(86_400) },
@@ -266,6 +307,7 @@ export const samples = {
   recoveryIsRejected: { ...cancelling, state: 'rejected' },
   recoveryIsExpired: { ...cancelling, state: 'expired' },
   recoveryIsWithdrawn: { ...cancelling, state: 'withdrawn' },
+  recoveryIsReset: { ...cancelling, state: 'reset' },
   recoveryIsCompleted: { ...cancelling, state: 'completed' },
   users,
   usersInTheMiddle: {
@@ -274,7 +316,8 @@ export const samples = {
     search: 'al',
     next: 'bmV4dA',
     onward: true,
-    recovery: true,
+    list: '?status=activated&q=al&after=cGxhY2U',
+    recovery: { open: 3 },
   },
   usersAfterReset: { ...users, totals: null, notice: { what: 'reset', about: 'Bob' } },
   usersNobody: { ...users, users: [], totals: { activated: 0, notActivated: 0 } },
@@ -285,5 +328,23 @@ export const samples = {
   resetUserWithoutReason: { ...resetting, problem: { code: 'malformed', about: 'reason' } },
   resetUserInvalid: { ...resetting, reason: 'lost phone', problem: refused },
   resetUserLocked: { ...resetting, problem: { code: 'locked', lockedUntil: soon(60) } },
+  requests,
+  requestsEnded: {
+    ...requests,
+    ended: true,
+    requests: [over('withdrawn'), over('reset'), over('rejected')],
+    next: 'bmV4dA',
+    onward: true,
+  },
+  requestsNone: { ...requests, requests: [] },
+  requestToDecide: {
+    name: 'admin/recovery-request',
+    base: '/admin/two-factor',
+    request: requested,
+    own: false,
+    needed: 1,
+    delay: 86_400_000,
+    reason: '',
+  },
   problem: { name: 'problem', problem: { code: 'unavailable' }, wayBack: '/' },
 } as const satisfies Record<string, Page>

@@ -1,5 +1,6 @@
 import { MemoryStore } from 'express-second-factor'
 import { Accounts } from '../../lib/account/accounts'
+import { enrol as enrolFactor } from '../../lib/account/enrolment'
 import { AccountRecords } from '../../lib/account/records'
 import { Keyring } from '../../lib/crypto/keyring'
 import { Recoveries, RecoveryRecords } from '../../lib/recovery/recoveries'
@@ -110,6 +111,11 @@ describe('asking', () => {
     ['too long', { ...right, firstName: 'x'.repeat(201) }, ['firstName']],
     ['no text', { ...right, phone: { number: 1 }, lastName: ['a'] }, ['lastName', 'phone']],
     ['in two lines', { ...right, phone: '1\n2' }, ['phone']],
+    [
+      'not to be seen',
+      { ...right, firstName: '\u200b \ufeff', lastName: '\u2800\u00ad' },
+      ['firstName', 'lastName'],
+    ],
   ])('%s is malformed', async (_what, answers, fields) => {
     const world = await createWorld()
     const { response } = await ask(world, answers)
@@ -297,13 +303,14 @@ describe('the owner', () => {
   test('who enters a code withdraws it: it is shown so, cannot be approved, and never takes effect', async () => {
     const world = await createWorld()
     await ask(world)
-    await decide(world, 'approve')
+    const { id } = await decide(world, 'approve')
     world.clock.forward(HOUR)
     const owner = await signedIn(world, 'alice')
     world.clock.forward(2 * DAY)
     const admin = await signedIn(world, 'grace')
-    expect((await list(admin))[0].state).toBe('withdrawn')
-    const { response } = await decide(world, 'approve', { name: 'grace', client: admin })
+    expect(await list(admin)).toEqual([])
+    expect((await list(admin, 'ended'))[0].state).toBe('withdrawn')
+    const { response } = await decide(world, 'approve', { name: 'grace', client: admin, id })
     expect([response.status, response.body.code]).toEqual([409, 'recovery_over'])
     const { client, code } = await loginOf(world)
     expect(code).toBe('second_factor_required')
@@ -420,6 +427,7 @@ describe('administrators', () => {
           effectiveAt: null,
           answers: wrong,
           registered: right,
+          comparison: { firstName: 'different', lastName: 'different', phone: 'different' },
           matches: false,
           approvals: [],
         },
@@ -428,7 +436,13 @@ describe('administrators', () => {
       csrfToken: expect.any(String),
     })
     const page = await admin.as('person').get('/admin/two-factor/recovery')
-    for (const text of ['Mallory', 'Alice', '+44 20 7946 0101', 'do not match']) {
+    for (const text of [
+      'Mallory',
+      'Alice',
+      '+44 20 7946 0101',
+      'do not match',
+      'class="sf-differs">Different<',
+    ]) {
       expect(page.text).toContain(text)
     }
   })
@@ -568,15 +582,17 @@ describe('administrators', () => {
     }
     const world = await createWorld({ registered })
     const keyring = new Keyring([KEY])
-    const accounts = new Accounts(
-      new AccountRecords(world.store, keyring, world.clock.now),
-      world.clock.now,
-      5,
-    )
+    const accountRecords = new AccountRecords(world.store, keyring, world.clock.now)
+    const accounts = new Accounts(accountRecords, world.clock.now, 5)
     const records = new RecoveryRecords(world.requests, keyring, world.clock.now)
     const recoveries = new Recoveries(records, accounts, { approvals: 1, delay: 1000 }, world.clock.now)
     const ids = Array.from({ length: 51 }, (_, i) => `m-${(i * 7) % 51}`)
-    for (const id of ids) await recoveries.ask(id, right, { enabled: true, since: 1, lastUsedAt: 1 })
+    const factor = { secret: Buffer.alloc(20, 7), step: 0, clockSide: 0 } as const
+    const codes = { salt: '', hashes: [], total: 0, generatedAt: 0 }
+    for (const id of ids) {
+      await accountRecords.transact(id, (record, now) => enrolFactor(record, factor, codes, now))
+      await recoveries.ask(id, right, await accounts.status(id))
+    }
     const admin = await signedIn(world, 'ada')
     const url = '/admin/two-factor/recovery'
     const first = (await admin.get(url)).body
@@ -586,9 +602,62 @@ describe('administrators', () => {
     expect([last.requests.length, last.next]).toEqual([1, null])
     const seen = [...first.requests, ...last.requests].map(({ user }) => user.id)
     expect(seen.sort()).toEqual([...ids].sort())
-    expect((await admin.get(`${url}?after=nonsense`)).body.code).toBe('malformed')
+    for (const query of ['after=nonsense', 'state=withdrawn', 'state=ended&state=open']) {
+      const { status, body } = await admin.get(`${url}?${query}`)
+      expect([query, status, body.code]).toEqual([query, 400, 'malformed'])
+    }
+    expect((await admin.get(`${url}?state=open`)).body.requests).toHaveLength(50)
     expect((await admin.as('person').get(url)).text).toContain(`href="${onward}"`)
     expect((await admin.as('person').get(onward)).text).toContain(`href="${url}">First page`)
+  })
+
+  test('a reset ends a request, and is what they are told of it; the open list has it no more', async () => {
+    const world = await createWorld()
+    await ask(world)
+    await ask(world, right, 'bob')
+    const admin = await signedIn(world, 'ada')
+    const { phone } = factorOf(world, 'ada')
+    const send = (id: string) => {
+      world.clock.nextStep()
+      const url = `/admin/two-factor/users/${id}/reset`
+      return admin.post(url, { code: phone.code(), reason: 'Was here' }, '/admin/two-factor/users')
+    }
+    expect((await send('u-alice')).status).toBe(200)
+    await world.secondFactor.reset('u-bob')
+    const rows = await world.requests.list(null, 10)
+    expect(rows.map(({ record }) => record.activated)).toEqual([false, false])
+    expect(await list(admin)).toEqual([])
+    const ended = await list(admin, 'ended')
+    expect(ended).toMatchObject([
+      { user: { id: 'u-bob' }, state: 'reset', answers: {} },
+      { user: { id: 'u-alice' }, state: 'reset', answers: {} },
+    ])
+    const page = (await admin.as('person').get('/admin/two-factor/recovery?state=ended')).text
+    expect(page).toContain('Ended by a reset')
+    expect(page).not.toContain('a code was accepted')
+    expect(page).toMatch(/href="[^"]*\/recovery\?state=ended" aria-current="page">Ended</)
+    const open = (await admin.as('person').get('/admin/two-factor/recovery')).text
+    expect(open).toContain('There are no open requests.')
+    expect(open).toMatch(/href="[^"]*\/recovery" aria-current="page">Open</)
+    // And their owners, once they have a factor again.
+    const owner = new Client(world.app)
+    await enrol(owner, world.clock.now)
+    expect(
+      (await pending(world, 'alice', 'person').then((one) => one.get('/two-factor/recovery'))).text,
+    ).toContain('Your last request ended when support turned off your two-factor authentication.')
+  })
+
+  test('the list of users says how many requests are open', async () => {
+    const world = await createWorld()
+    const admin = await signedIn(world, 'ada', 'person')
+    await ask(world)
+    await ask(world, right, 'bob')
+    expect((await cancel(world, ticketOf(world))).status).toBe(200)
+    const listed = jest.spyOn(world.requests, 'list')
+    for (let looks = 0; looks < 3; looks++) {
+      expect((await admin.get('/admin/two-factor/users')).text).toMatch(/ id="sf-open">1 open</)
+    }
+    expect(listed).toHaveBeenCalledTimes(1)
   })
 
   test('reject: over, with nothing left of what was typed', async () => {
@@ -669,8 +738,13 @@ describe('when it takes effect', () => {
         expect((await client.get(path)).status).toBe(200)
         world.clock.forward(1)
         const answer = await client.as(kind).get(path)
-        if (kind === 'person') expect(answer.headers.location).toBe('/two-factor/enable')
-        else expect([answer.status, answer.body.code]).toEqual([403, 'enrolment_required'])
+        if (kind === 'person') {
+          expect(answer.headers.location).toBe('/two-factor/enable')
+          // Why it is asked for.
+          expect((await client.as('person').get('/two-factor/enable')).text).toContain(
+            'Your two-factor authentication was removed at your request. Set it up again.',
+          )
+        } else expect([answer.status, answer.body.code]).toEqual([403, 'enrolment_required'])
         expect((await client.get('/two-factor/recovery')).body.code).toBe('enrolment_required')
         expect((await client.post('/two-factor/enable', {}, '/two-factor/enable')).status).toBe(201)
       }
@@ -696,7 +770,9 @@ describe('when it takes effect', () => {
     world.clock.forward(7 * DAY)
     await client.login()
     expect((await client.get('/two-factor/recovery')).body.state).toBe('expired')
-    const { response } = await decide(world, 'approve')
+    const admin = await signedIn(world, 'ada')
+    const [{ id }] = await list(admin, 'ended')
+    const { response } = await decide(world, 'approve', { client: admin, id })
     expect([response.status, response.body.code]).toEqual([409, 'recovery_over'])
   })
 

@@ -45,6 +45,31 @@ test('the owner is told at once, at every address, with a link that works withou
   expect((await cancel(world, ticket)).body).toEqual({ state: 'cancelled' })
 })
 
+test.each(['the link of a mail', 'the settings'])(
+  'a withdrawal by %s is told at every address',
+  async (by) => {
+    const recipients = () => ['alice@example.com', 'former@example.com']
+    const world = await createWorld({}, { notify: notify({ recipients }) })
+    const owner = await signedIn(world, 'alice')
+    await ask(world)
+    const asked = await box.wait(2)
+    if (by === 'the settings') await owner.post('/two-factor/recovery/stop', {}, '/two-factor')
+    else await cancel(world, ticketsIn(asked.parsed.text)[0])
+    await box.wait(4)
+    const told = box.mails.slice(2)
+    expect(told.flatMap(({ to }) => to).sort()).toEqual(['alice@example.com', 'former@example.com'])
+    for (const { parsed } of told) {
+      expect(parsed.subject).toBe('Acme: The recovery of your account was cancelled')
+      expect(parsed.text).toContain('Your two-factor authentication stays as it is.')
+      expect(ticketsIn(parsed.text)).toEqual([])
+    }
+    expect(world.told.at(-1)).toMatchObject({
+      name: 'recovery-cancelled',
+      by: by === 'the settings' ? 'session' : 'ticket',
+    })
+  },
+)
+
 test('an approval says when, and has a ticket of its own', async () => {
   const world = await createWorld({}, { notify: notify() })
   await ask(world)

@@ -78,7 +78,10 @@ describe('a request', () => {
     const { record } = asked()
     expect(stateAt(record, START)).toBe('requested')
     expect(stateAt(record, START, { ...factor, lastUsedAt: START + 1 })).toBe('withdrawn')
-    expect(stateAt(record, START, { enabled: false, since: null, lastUsedAt: null })).toBe('withdrawn')
+    const off = { enabled: false, since: null, lastUsedAt: START + 1, disabledAt: START + 2 }
+    expect(stateAt(record, START, off)).toBe('withdrawn')
+    expect(stateAt(record, START, { ...off, lastUsedAt: null })).toBe('reset')
+    expect(stateAt(record, START, { ...off, lastUsedAt: null, disabledAt: null })).toBe('withdrawn')
     expect(stateAt(approved(record).record, START + DAY, { ...factor, lastUsedAt: START + 1 })).toBe(
       'withdrawn',
     )

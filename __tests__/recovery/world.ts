@@ -105,18 +105,24 @@ export async function signedIn(world: World, name: string, kind: 'program' | 'pe
   return client
 }
 
-export async function list(client: Client) {
-  return (await client.as('program').get('/admin/two-factor/recovery')).body.requests
+export async function list(client: Client, state = '') {
+  const query = state && `?state=${state}`
+  return (await client.as('program').get(`/admin/two-factor/recovery${query}`)).body.requests
 }
 
-/** An administrator decides about the first request in the list. */
+/** An administrator decides about a request: the first one in the list. */
 export async function decide(
   world: World,
   what: 'approve' | 'reject',
-  { name = 'ada', reason = 'Called back', client }: { name?: string; reason?: string; client?: Client } = {},
+  {
+    name = 'ada',
+    reason = 'Called back',
+    client,
+    id: named,
+  }: { name?: string; reason?: string; client?: Client; id?: string } = {},
 ) {
   const admin = client ?? (await signedIn(world, name))
-  const [{ id }] = await list(admin)
+  const id: string = named ?? (await list(admin))[0].id
   world.clock.nextStep()
   const code = factorOf(world, name).phone.code()
   const body = { code, reason }

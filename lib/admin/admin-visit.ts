@@ -34,8 +34,8 @@ export class AdminVisit extends Visit {
   }
 
   /** A refusal that has no page of its own. */
-  problem(problem: PageProblem): Promise<void> {
-    return this.rooms.answers.problem(this.req, this.res, problem, {}, this.url('/users'))
+  problem(problem: PageProblem, wayBack = '/users'): Promise<void> {
+    return this.rooms.answers.problem(this.req, this.res, problem, {}, this.url(wayBack))
   }
 
   /** Tells on the next page of the administrator's what was done. */

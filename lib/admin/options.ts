@@ -6,6 +6,7 @@ import type { SecondFactorEvents } from '../events/events'
 import type { Rooms } from '../routes/rooms'
 import type { AdminRooms } from './admin-rooms'
 import { type Followed, follow } from './follow'
+import { OpenRequests } from './open-requests'
 import { Totals } from './totals'
 
 export interface AdminOptions {
@@ -27,6 +28,7 @@ const MOST_USERS = 200
 
 /** Nobody stops listening: routers of one directory, however many are made, have one listener and one count. */
 const FOLLOWED = new WeakMap<SecondFactorEvents, WeakMap<UserDirectory, Followed>>()
+const COUNTED = new WeakMap<SecondFactorEvents, OpenRequests>()
 
 /** @throws ConfigurationError naming the option, what is wrong with it and what to write instead */
 export function readAdminOptions(rooms: Rooms, given: AdminOptions, events: SecondFactorEvents): AdminRooms {
@@ -70,6 +72,7 @@ export function readAdminOptions(rooms: Rooms, given: AdminOptions, events: Seco
     authorize: (req) => given.authorize(req),
     directory,
     totals,
+    openRequests: countedOnce(events, rooms),
     settled,
     maxAge,
     limit,
@@ -82,4 +85,13 @@ function followedOnce(events: SecondFactorEvents, directory: UserDirectory, begi
   const followed = known.get(directory) ?? begin()
   known.set(directory, followed)
   return followed
+}
+
+function countedOnce(events: SecondFactorEvents, { recovery, settings }: Rooms): OpenRequests | null {
+  if (!recovery) return null
+  const counted =
+    COUNTED.get(events) ??
+    new OpenRequests(recovery.recoveries, events, settings.now, (error) => settings.onUnavailable(error))
+  COUNTED.set(events, counted)
+  return counted
 }

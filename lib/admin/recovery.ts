@@ -1,6 +1,7 @@
 import { warnOfListenerDiscreetly } from '../events/events'
 import type { ShownRequest } from '../pages/admin-pages'
 import type { Page, PageProblem } from '../pages/page'
+import { compareAnswer } from '../recovery/comparison'
 import type { Deciding, ListedRequest } from '../recovery/recoveries'
 import type { Refused } from '../recovery/request'
 import { cursorOf, readCursor, readRequestId } from '../recovery/ticket'
@@ -31,10 +32,12 @@ export const adminRecoveryRoutes: AdminRoute[] = [
 
 async function list(visit: AdminVisit): Promise<void> {
   const { rooms } = visit
-  const { after: asked } = visit.req.query
+  const { after: asked, state = '' } = visit.req.query
   const after = readCursor(asked)
-  if (asked && !after) return visit.problem({ code: 'malformed', about: 'request' })
-  const listed = await recoveryOf(visit).recoveries.list({ after, limit: LIMIT }, (error) =>
+  const known = state === '' || state === 'open' || state === 'ended'
+  if ((asked && !after) || !known) return visit.problem({ code: 'malformed', about: 'request' })
+  const ended = state === 'ended'
+  const listed = await recoveryOf(visit).recoveries.list({ ended, after, limit: LIMIT }, (error) =>
     rooms.settings.onUnavailable(error),
   )
   const requests = await fewAtATime(listed.requests, (one) => shown(rooms, one))
@@ -44,6 +47,7 @@ async function list(visit: AdminVisit): Promise<void> {
   return visit.page({
     name: 'admin/recovery',
     base: visit.base,
+    ended,
     requests,
     next,
     onward: after !== null,
@@ -164,9 +168,22 @@ async function shown(
     effectiveAt: request.effectiveAt === null ? null : new Date(request.effectiveAt),
     answers: request.answers,
     registered,
+    comparison: registered && comparisonOf(request.answers, registered),
     matches: request.matches,
     approvals,
   }
+}
+
+function comparisonOf(
+  answers: Readonly<Record<string, string>>,
+  registered: Readonly<Record<string, string>>,
+): ShownRequest['comparison'] {
+  return Object.fromEntries(
+    Object.entries(answers).map(([name, typed]) => {
+      const known = Object.hasOwn(registered, name) ? registered[name] : undefined
+      return [name, compareAnswer(name, typed, known)]
+    }),
+  )
 }
 
 async function userOf(rooms: AdminRooms, accountId: string): Promise<ShownRequest['user']> {

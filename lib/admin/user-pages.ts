@@ -22,6 +22,12 @@ export async function readUsers(
   return { users: shown, next }
 }
 
+/** For `catch`: null for a cursor that somebody has made up. */
+export function nullWhereMadeUp(error: unknown): null {
+  if ((error as Error | null)?.name === 'BadCursorError') return null
+  throw error
+}
+
 /** The directory keeps something else than the record says. */
 function isStale({ activated }: DirectoryUser, status: ShownUser['status']): boolean {
   return activated !== undefined && status !== 'unavailable' && activated !== (status === 'activated')

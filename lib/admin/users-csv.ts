@@ -3,7 +3,7 @@ import type { ShownUser } from '../pages/admin-pages'
 import type { AdminRoute } from './admin-route'
 import type { AdminVisit } from './admin-visit'
 import { csvLine } from './csv'
-import { readUsers } from './user-pages'
+import { nullWhereMadeUp, readUsers } from './user-pages'
 import { readUsersQuery, usersSearch } from './users-query'
 
 /** Users that are read at once. */
@@ -24,14 +24,16 @@ export const usersCsvRoutes: AdminRoute[] = [
   },
 ]
 
-/** All that are found, not one page. Read and sent in turns, so that a million of them take no more memory. */
+/** All that are found, from `after` on. Read and sent in turns, so that a million of them take no more memory. */
 async function download(visit: AdminVisit): Promise<void> {
   const { rooms, req, res } = visit
   const query = readUsersQuery(req)
   if (!query) return visit.problem({ code: 'malformed', about: 'request' })
   const batch = (after: string | null) => readUsers(rooms, { ...query, after, limit: BATCH })
   // What fails until here is answered like anything else.
-  let { users, next } = await batch(null)
+  const first = await batch(query.after).catch(nullWhereMadeUp)
+  if (!first) return visit.problem({ code: 'malformed', about: 'request' })
+  let { users, next } = first
   rooms.answers.file(req, res, 'users.csv', 'text/csv; charset=utf-8')
   if (req.method === 'HEAD') {
     res.end()

@@ -1,8 +1,8 @@
 import type { AdminRoute } from './admin-route'
 import type { AdminVisit } from './admin-visit'
 import { userJson } from './user'
-import { readUsers } from './user-pages'
-import { readUsersQuery } from './users-query'
+import { nullWhereMadeUp, readUsers } from './user-pages'
+import { readUsersQuery, usersSearch } from './users-query'
 
 export const usersRoutes: AdminRoute[] = [{ method: 'get', path: '/users', handle: show }]
 
@@ -10,7 +10,7 @@ async function show(visit: AdminVisit): Promise<void> {
   const query = readUsersQuery(visit.req)
   if (!query) return visit.problem({ code: 'malformed', about: 'request' })
   const { rooms } = visit
-  const page = await readUsers(rooms, { ...query, limit: rooms.limit }).catch(orNull)
+  const page = await readUsers(rooms, { ...query, limit: rooms.limit }).catch(nullWhereMadeUp)
   if (!page) return visit.problem({ code: 'malformed', about: 'request' })
   const { users, next } = page
   const totals = await rooms.totals.read()
@@ -20,19 +20,15 @@ async function show(visit: AdminVisit): Promise<void> {
   return visit.page({
     name: 'admin/users',
     base: visit.base,
+    own: visit.account.id,
+    list: usersSearch(query),
     users,
     status: query.status,
     search: query.search ?? '',
     next,
     onward: query.after !== null,
     totals,
-    recovery: rooms.recovery !== null,
+    recovery: rooms.openRequests && { open: await rooms.openRequests.read() },
     notice: visit.takeNotice(),
   })
-}
-
-/** A cursor that somebody has made up. */
-function orNull(error: unknown): null {
-  if ((error as Error | null)?.name === 'BadCursorError') return null
-  throw error
 }

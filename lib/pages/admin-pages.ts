@@ -1,4 +1,5 @@
 import type { Method } from '../account/record'
+import type { Comparison } from '../recovery/comparison'
 import type { RecoveryState } from '../recovery/request'
 import type { PageProblem } from './page'
 
@@ -30,6 +31,8 @@ export interface ShownRequest {
   answers: Readonly<Record<string, string>>
   /** What the host has registered, by field; null: it does not say. */
   registered: Readonly<Record<string, string>> | null
+  /** How the two compare, by field; null: nothing is registered to compare with. A hint for support, as `matches` is. */
+  comparison: Readonly<Record<string, Comparison>> | null
   /** The host's verdict on the answers; null: there is none. */
   matches: boolean | null
   approvals: { by: { id: string; name: string; email: string }; reason: string; at: Date }[]
@@ -47,6 +50,10 @@ export type AdminPage =
   | {
       name: 'admin/users'
       base: string
+      /** The administrator's own account: somebody else resets it. */
+      own: string
+      /** The end of this list's own address, to come back to it: `?status=activated`, or nothing. */
+      list: string
       users: ShownUser[]
       status: 'activated' | 'not-activated' | null
       search: string
@@ -55,8 +62,8 @@ export type AdminPage =
       /** This page is not the first one. */
       onward: boolean
       totals: { activated: number; notActivated: number } | null
-      /** There are requests to recover accounts to look at. */
-      recovery: boolean
+      /** Requests to recover accounts, and how many of them are open (null: not counted yet); null: there are none ever. */
+      recovery: { open: number | null } | null
       notice: AdminNotice | null
       problem?: PageProblem
     }
@@ -64,6 +71,8 @@ export type AdminPage =
       /** Asks for a reason and a code before somebody's second factor is taken off. */
       name: 'admin/reset'
       base: string
+      /** The end of the address of the list that the administrator came from. */
+      list: string
       user: ShownUser
       /** What was typed before the refusal. */
       reason: string
@@ -72,6 +81,8 @@ export type AdminPage =
   | {
       name: 'admin/recovery'
       base: string
+      /** Those that are over, instead of the open ones. */
+      ended: boolean
       requests: ShownRequest[]
       /** The next page; null: this is the last one. */
       next: string | null

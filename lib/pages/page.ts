@@ -68,6 +68,8 @@ export type Page =
       ask: 'nothing' | 'password' | 'login'
       /** The host demands two-factor authentication before anything else: there is no way back but signing out. */
       demanded: boolean
+      /** What demands it is a recovery, which has taken the former one off. */
+      recovered?: boolean
       problem?: PageProblem
     }
   | {

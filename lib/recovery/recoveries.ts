@@ -193,53 +193,64 @@ export class Recoveries {
   }
 
   /**
-   * Some of the requests that wait for something, the oldest first, also those that came to nothing by themselves.
-   * Erases on the way what is of no use any more.
+   * Some of the requests: the open ones with the oldest first, or those that are over, whatever has ended them, with the
+   * latest first. Erases on the way what is of no use any more.
    *
+   * @param ended those that are over
    * @param after the place that the page before ended at; null: from the first
    * @param told hears of a row that does not open, or from which nothing could be erased
    */
   async list(
-    { after, limit }: { after: Place | null; limit: number },
+    { ended = false, after, limit }: { ended?: boolean; after: Place | null; limit: number },
     told: (error: UnavailableError) => void,
   ): Promise<{ requests: ListedRequest[]; next: Place | null }> {
-    const waiting = (await this.#waiting(told)).sort(inOrder)
-    const onward = after ? waiting.filter((place) => inOrder(place, after) > 0) : waiting
-    const page = onward.slice(0, limit)
-    const statuses = await this.accounts.statuses(page.map(({ accountId }) => accountId))
-    const requests: ListedRequest[] = []
-    for (const { accountId, record } of page) {
-      const factor = statuses.get(accountId) ?? null
-      const { request } = await this.#tidied(accountId, record, factor, told)
-      // Decided by somebody since it was listed.
-      if (!request || !isOpen(request.state)) continue
-      const id = join({ key: request.key, accountId })
-      requests.push({ id, accountId, request, state: stateOf(request, factor, this.now()) })
-    }
-    const last = page.at(-1)
-    return {
-      requests,
-      next: last && onward.length > page.length ? { askedAt: last.askedAt, accountId: last.accountId } : null,
+    const order = ended ? (a: Place, b: Place) => inOrder(b, a) : inOrder
+    const found = (await this.#all(told)).filter(({ state }) => isOpen(state) !== ended)
+    const onward = found
+      .sort((a, b) => order(placeOf(a), placeOf(b)))
+      .filter((one) => after === null || order(placeOf(one), after) > 0)
+    const requests = onward.slice(0, limit)
+    const last = requests.at(-1)
+    return { requests, next: last && onward.length > requests.length ? placeOf(last) : null }
+  }
+
+  /** How many requests are open, by going through all of them. */
+  async countOpen(): Promise<number> {
+    // What does not open is told where they are looked at.
+    return (await this.#all(() => {})).filter(({ state }) => isOpen(state)).length
+  }
+
+  /** Every request that is on record, as it is now. */
+  async #all(told: (error: UnavailableError) => void): Promise<ListedRequest[]> {
+    const all: ListedRequest[] = []
+    for (let after: string | null = null; ; ) {
+      const rows: Row<RecoveryRecord>[] = await this.records.list(after, PAGE)
+      all.push(...(await this.#listed(rows, told)))
+      if (rows.length < PAGE) return all
+      after = rows.at(-1)?.accountId ?? null
     }
   }
 
-  /** Every account whose request is not decided. */
-  async #waiting(told: (error: UnavailableError) => void): Promise<(Place & { record: RecoveryRecord })[]> {
-    const waiting: (Place & { record: RecoveryRecord })[] = []
-    for (let after: string | null = null; ; ) {
-      const rows: Row<RecoveryRecord>[] = await this.records.list(after, PAGE)
-      for (const { accountId, record: found } of rows) {
-        if (found === null) {
-          told(damagedRow(accountId))
-          continue
-        }
-        const record = await this.#tidied(accountId, found, null, told)
-        const { request } = record
-        if (request && isOpen(request.state)) waiting.push({ askedAt: request.askedAt, accountId, record })
+  /** The requests of some rows. Of accounts whose request is decided nothing needs to be read. */
+  async #listed(
+    rows: Row<RecoveryRecord>[],
+    told: (error: UnavailableError) => void,
+  ): Promise<ListedRequest[]> {
+    const undecided = rows.filter(({ record }) => record?.request && isOpen(record.request.state))
+    const statuses = await this.accounts.statuses(undecided.map(({ accountId }) => accountId))
+    const listed: ListedRequest[] = []
+    for (const { accountId, record } of rows) {
+      if (record === null) {
+        told(damagedRow(accountId))
+        continue
       }
-      if (rows.length < PAGE) return waiting
-      after = rows.at(-1)?.accountId ?? null
+      const factor = statuses.get(accountId) ?? null
+      const { request } = await this.#tidied(accountId, record, factor, told)
+      if (!request) continue
+      const id = join({ key: request.key, accountId })
+      listed.push({ id, accountId, request, state: stateOf(request, factor, this.now()) })
     }
+    return listed
   }
 
   /** The record without what is of no use any more. Where that cannot be erased now, the list is shown all the same. */
@@ -252,13 +263,22 @@ export class Recoveries {
     const now = this.now()
     const { record: next } = tidy(record, factor, now)
     if (next === record) return record
+    // Of a request that was made meanwhile, what was read of the account before says nothing.
+    const isSame = ({ request }: RecoveryRecord) => request?.key === record.request?.key
     try {
-      return await this.records.transact(accountId, (latest, now) => tidy(latest, factor, now))
+      return await this.records.transact(accountId, (latest, now) =>
+        tidy(latest, isSame(latest) ? factor : null, now),
+      )
     } catch (error) {
       if (!(error instanceof UnavailableError)) throw error
       told(error)
       return next
     }
+  }
+
+  /** The account was reset: its request, if there is one, is over, and what was typed is erased. */
+  async endByReset(accountId: string): Promise<void> {
+    await this.view(accountId, await this.accounts.status(accountId))
   }
 
   /**
@@ -299,6 +319,10 @@ export class Recoveries {
       until: isOpen(state) ? new Date(endOf(request)) : null,
     }
   }
+}
+
+function placeOf({ accountId, request: { askedAt } }: ListedRequest): Place {
+  return { askedAt, accountId }
 }
 
 function inOrder(a: Place, b: Place): number {

@@ -12,8 +12,8 @@ const KEPT_FOR = 30 * 86_400_000
 const MOST_SPENT = 20
 
 /**
- * `withdrawn`: a code was accepted since, so its owner has a second factor after all. `expired`: nobody approved it in
- * time, or nobody came back for it.
+ * `withdrawn`: a code was accepted since, so its owner has a second factor after all. `reset`: support, or the host's own
+ * code, took the factor off without waiting for it. `expired`: nobody approved it in time, or nobody came back for it.
  */
 export type RecoveryState =
   | 'requested'
@@ -22,6 +22,7 @@ export type RecoveryState =
   | 'cancelled'
   | 'completed'
   | 'withdrawn'
+  | 'reset'
   | 'expired'
 
 /** An administrator's yes. */
@@ -72,6 +73,8 @@ export interface FactorUse {
   since: number | null
   /** When a code was last accepted. */
   lastUsedAt: number | null
+  /** When it was turned off. */
+  disabledAt?: number | null
 }
 
 /** A rule's answer. */
@@ -87,7 +90,7 @@ export const NO_RECOVERY: RecoveryRecord = { request: null, asked: [], spent: []
 export function stateOf(request: RecoveryRequest, factor: FactorUse | null, now: number): RecoveryState {
   const { state } = request
   if (state !== 'requested' && state !== 'approved') return state
-  if (factor && !isUntouched(request, factor)) return 'withdrawn'
+  if (factor && !isUntouched(request, factor)) return wasReset(factor) ? 'reset' : 'withdrawn'
   return now >= endOf(request) ? 'expired' : state
 }
 
@@ -97,6 +100,11 @@ export function stateOf(request: RecoveryRequest, factor: FactorUse | null, now:
  */
 function isUntouched({ factorSince, usedAt }: RecoveryRequest, factor: FactorUse): boolean {
   return factor.enabled && factor.since === factorSince && factor.lastUsedAt === usedAt
+}
+
+/** Whoever turns it off by a code leaves on record when that was; a reset leaves nothing but its own moment. */
+function wasReset({ enabled, lastUsedAt, disabledAt }: FactorUse): boolean {
+  return !enabled && lastUsedAt === null && typeof disabledAt === 'number'
 }
 
 /** Until when support may approve it, or the user come back for it. */
@@ -291,7 +299,8 @@ export function withdraw(record: RecoveryRecord, key: string, now: number): Ruli
 }
 
 /**
- * Erases what is of no use any more: what was typed for a request that is over by itself, and in the end everything.
+ * Erases what is of no use any more: what was typed for a request that is over by itself, and in the end everything. That
+ * a reset has ended it is kept, since the account does not tell once there is a new factor.
  *
  * @param factor null: not known
  */
@@ -303,8 +312,10 @@ export function tidy(record: RecoveryRecord, factor: FactorUse | null, now: numb
 function tidied(record: RecoveryRecord, factor: FactorUse | null, now: number): RecoveryRecord {
   const { request } = record
   if (isForgettable(record, now)) return NO_RECOVERY
-  if (!request || isOpen(stateOf(request, factor, now)) || Object.keys(request.answers).length === 0)
-    return record
+  if (!request || !isOpen(request.state)) return record
+  const state = stateOf(request, factor, now)
+  if (state === 'reset') return { ...record, request: closed(request, state, now) }
+  if (isOpen(state) || Object.keys(request.answers).length === 0) return record
   return { ...record, request: { ...request, answers: {} } }
 }
 
@@ -319,7 +330,7 @@ export function isForgettable({ request, asked, spent }: RecoveryRecord, now: nu
 /** Over: what was typed is of no use to anybody any more. */
 function closed(
   request: RecoveryRequest,
-  state: 'rejected' | 'cancelled' | 'completed' | 'withdrawn',
+  state: 'rejected' | 'cancelled' | 'completed' | 'withdrawn' | 'reset',
   now: number,
 ): RecoveryRequest {
   return { ...request, state, closedAt: now, answers: {} }

@@ -108,6 +108,7 @@ function startPage(visit: Visit): (problem?: PageProblem) => Page {
     graceUntil: visit.state.graceUntil,
     ask: isFreshLogin(visit) ? 'nothing' : verifyPassword ? 'password' : 'login',
     demanded: visit.mustEnrol,
+    recovered: visit.mustEnrol && visit.status?.mustEnrol === true,
     ...(problem && { problem }),
   })
 }

@@ -1,5 +1,6 @@
 import type { Accounts } from '../account/accounts'
 import type { Keyring } from '../crypto/keyring'
+import { UnavailableError } from '../errors'
 import type { Reporter } from '../events/reporter'
 import type { RecoverySettings } from '../recovery/options'
 import { Recoveries, RecoveryRecords } from '../recovery/recoveries'
@@ -32,6 +33,19 @@ export function createRecoveryRooms(
     records,
     recoveries,
     due: new DueRecovery(settings, recoveries, views, reporter),
+  }
+}
+
+/** An account was reset: so that nobody decides about its request. Where that cannot be kept now, looking at it does. */
+export async function endRequestByReset(
+  { recovery, settings }: { recovery: RecoveryRooms | null; settings: Settings },
+  accountId: string,
+): Promise<void> {
+  try {
+    await recovery?.recoveries.endByReset(accountId)
+  } catch (error) {
+    if (!(error instanceof UnavailableError)) throw error
+    settings.onUnavailable(error)
   }
 }
 
