@@ -1,9 +1,15 @@
-const { availableParallelism } = require('node:os')
+const { mkdtempSync, rmSync } = require('node:fs')
+const { availableParallelism, tmpdir } = require('node:os')
+const { join } = require('node:path')
 const { quickDisk } = require('./__tests__/support/quick-disk.js')
 
 // Workers, and the programs that they start, have it from here.
 const disk = quickDisk()
 if (disk) process.env.TMPDIR ??= disk
+
+// What database servers begin with is made once a run: see support/servers/template.ts.
+process.env.TEST_DATA_DIRECTORIES = mkdtempSync(join(tmpdir(), 'data-directories-'))
+process.once('exit', () => rmSync(process.env.TEST_DATA_DIRECTORIES, { recursive: true, force: true }))
 
 /** @type {import('jest').Config} */
 module.exports = {

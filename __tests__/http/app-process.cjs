@@ -1,5 +1,6 @@
 // One of several processes of an app: its factors in a place that all of them open, its sessions in a Redis that they
 // share. Told the time, it goes by that.
+require('../support/quick-scrypt-process.cjs')
 require('../stores/typescript.cjs')
 const Module = require('node:module')
 const { join } = require('node:path')

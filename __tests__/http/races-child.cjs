@@ -1,5 +1,6 @@
 // One of several processes of an app, at one SQLite file: logs in a few times, waits for a line on stdin, so
 // that all begin together, sends one code from each session at once and prints the statuses.
+require('../support/quick-scrypt-process.cjs')
 require('../stores/typescript.cjs')
 const Module = require('node:module')
 const { join } = require('node:path')

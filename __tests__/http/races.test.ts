@@ -12,9 +12,6 @@ import { createEnrolledApp, putEnrolled, signIn } from '../support/enrolled'
 import { type Reply, serve, tally } from '../support/server'
 import { all } from '../support/sessions'
 
-// The processes hash at the real cost, so this one has to.
-jest.unmock('node:crypto')
-
 const CHALLENGE = '/two-factor/challenge'
 
 /** An app with a server, and a session that only needs its code. */

@@ -56,10 +56,11 @@ describeWith(['postgres'], 'the example, in a folder with the package', () => {
   })
   afterEach(() => rmSync(folder, { recursive: true }))
 
-  /** What `node --test` says, with how many passed, failed and were skipped. */
-  function runSuite() {
+  /** What `node --test` says, with how many passed, failed and were skipped: of all cases, or of one. */
+  function runSuite(only?: string) {
     const env = { ...process.env, DATABASE_URL: server.url, NODE_OPTIONS: '' }
-    const { status, stdout } = spawnSync(process.execPath, ['--test', '--test-reporter=tap'], {
+    const args = ['--test', '--test-reporter=tap', ...(only ? [`--test-name-pattern=^${only}$`] : [])]
+    const { status, stdout } = spawnSync(process.execPath, args, {
       cwd: folder,
       env,
       encoding: 'utf8',
@@ -99,7 +100,7 @@ describeWith(['postgres'], 'the example, in a folder with the package', () => {
         text = text.replace(from, () => to)
       }
       writeFileSync(join(folder, 'store.mjs'), text)
-      const { status, failed } = runSuite()
+      const { status, failed } = runSuite(expected)
       expect(failed).toContain(expected)
       expect(status).toBe(1)
     },

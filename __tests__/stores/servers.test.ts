@@ -28,7 +28,8 @@ for (const { name, needs, start } of places.filter((place) => place.name !== 'SQ
       cut() {
         for (const proxy of proxies) proxy.cut()
       },
-      rounds: 12,
+      clients: 3,
+      rounds: 8,
       processes: { count: 2, module: join(__dirname, 'place-client.cjs'), data: () => place.url },
     })
   })

@@ -1,5 +1,5 @@
-const { spawnSync } = require('node:child_process')
-const { existsSync, readdirSync } = require('node:fs')
+const { accessSync, constants, existsSync, readdirSync, statSync } = require('node:fs')
+const { delimiter, isAbsolute, join } = require('node:path')
 
 /** Programs that some tests run: where they are, and the Debian package that brings them. */
 const tools = {
@@ -18,12 +18,21 @@ function tool(debian, names) {
     debian,
     /** The program's path, or null. */
     path() {
-      for (const name of names) {
-        const found = spawnSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' })
-        if (found.status === 0) return found.stdout.trim()
-      }
-      return null
+      const folders = (process.env.PATH ?? '').split(delimiter)
+      const paths = names.flatMap((name) =>
+        isAbsolute(name) ? [name] : folders.map((folder) => join(folder, name)),
+      )
+      return paths.find(isProgram) ?? null
     },
+  }
+}
+
+function isProgram(path) {
+  try {
+    accessSync(path, constants.X_OK)
+    return statSync(path).isFile()
+  } catch {
+    return false
   }
 }
 

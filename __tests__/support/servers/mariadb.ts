@@ -5,8 +5,11 @@ import { join } from 'node:path'
 import mysql from 'mysql2/promise'
 import { freePort } from '../free-port'
 import { type DatabaseServer, ServerProcess } from './server-process'
+import { dataDirectory } from './template'
 
 const { tools } = require('../tools')
+
+const logSize = '--innodb-log-file-size=16M'
 
 /** A MariaDB with one database `test`, whose user `test` has the password `test`. */
 export async function startMariadb(): Promise<DatabaseServer> {
@@ -18,8 +21,11 @@ export async function startMariadb(): Promise<DatabaseServer> {
     `--datadir=${data}`,
     '--auth-root-authentication-method=normal',
     '--skip-test-db',
+    logSize,
   ]
-  execFileSync(tools.mariadbInstall.path() as string, [...install, ...user], { stdio: 'pipe' })
+  await dataDirectory('mariadb', data, () =>
+    execFileSync(tools.mariadbInstall.path() as string, [...install, ...user], { stdio: 'pipe' }),
+  )
   const port = await freePort()
   const args = [
     '--no-defaults',
@@ -32,7 +38,7 @@ export async function startMariadb(): Promise<DatabaseServer> {
     '--max-connections=200',
     // Small and quick to start; what was committed is on the disk.
     '--innodb-buffer-pool-size=32M',
-    '--innodb-log-file-size=16M',
+    logSize,
     ...user,
   ]
   const asRoot = (statement: string) => query(`mysql://root@127.0.0.1:${port}/`, statement)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Client } from 'pg'
 import { freePort } from '../free-port'
 import { type DatabaseServer, idsOf, ServerProcess } from './server-process'
+import { dataDirectory } from './template'
 
 const { tools } = require('../tools')
 
@@ -16,7 +17,9 @@ export async function startPostgres(): Promise<DatabaseServer> {
   if (ids.uid !== undefined) chownSync(folder, ids.uid, ids.gid as number)
   const data = join(folder, 'data')
   const initdb = ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync']
-  execFileSync(join(bin, '../initdb'), initdb, { ...ids, stdio: 'pipe', cwd: folder })
+  await dataDirectory('postgres', data, () =>
+    execFileSync(join(bin, '../initdb'), initdb, { ...ids, stdio: 'pipe', cwd: folder }),
+  )
   const port = await freePort()
   const url = (database: string) => `postgres://postgres@127.0.0.1:${port}/${database}`
   const settings = ['listen_addresses=127.0.0.1', `unix_socket_directories=${folder}`, 'max_connections=200']

@@ -49,6 +49,8 @@ export async function ping(port: number): Promise<void> {
     lazyConnect: true,
     retryStrategy: () => null,
     maxRetriesPerRequest: 0,
+    // A connection that was refused leaves a timer of this length, which keeps the process.
+    disconnectTimeout: 100,
   })
   client.on('error', () => {})
   try {
