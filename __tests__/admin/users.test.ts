@@ -321,6 +321,8 @@ describe('CSV', () => {
     '"=cmd|\' /C calc\'!A0"',
     ' =1',
     'a|@b',
+    '\u200b=1',
+    '\u00ad \u2066=1',
   ]
   /** As a spreadsheet reads it: cells in quotes, quotes doubled. */
   function cellsOf(text: string): string[][] {

@@ -146,6 +146,25 @@ test('a cookie that nobody here made is not looked at', async () => {
   expect((await visitor.send('/login')).html).toContain('<html lang="ru"')
 })
 
+test('a tag that no formatter takes is no language, and no error', async () => {
+  const visitor = new Visitor('ru')
+  await visitor.logIn({ username: 'carol' })
+  const { cookies } = visitor
+  for (const tag of [
+    'en-11',
+    'en-GB-GB',
+    'de-abcdefgh-abcdefgh',
+    'zh-Hans-Hans',
+    `en-${'a-'.repeat(2000)}`,
+  ]) {
+    const asking = Object.assign(new Visitor(tag), { cookies: new Map(cookies) })
+    expect([tag, (await asking.send('/account')).status]).toEqual([tag, 200])
+    cookies.set('lang', tag)
+    expect([tag, (await visitor.send('/account')).status]).toEqual([tag, 200])
+    cookies.delete('lang')
+  }
+})
+
 describe('the catalogues', () => {
   type Catalogue = { [key: string]: string | Catalogue }
   const folder = join(__dirname, '../../example-app/locales')

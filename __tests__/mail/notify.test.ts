@@ -197,6 +197,20 @@ describe('what somebody else has written', () => {
   })
 })
 
+test.each([
+  ['10.0.0.1', true],
+  ['2001:db8::1', true],
+  ['fe80::1%eth0', true],
+  // What stands there where any proxy is trusted.
+  ['10.0.0.1. Our staff did this for you', false],
+  ['x'.repeat(12_000), false],
+])('the address "%s" that a request came from is in the mail: %s', async (ip, shown) => {
+  await enrolled({}, { eventOrigin: () => ({ ip }) })
+  const { text, html } = (await box.wait(1)).parsed
+  for (const body of [text, html as string]) expect(body?.includes(ip)).toBe(shown)
+  expect(text?.includes('IP address')).toBe(shown)
+})
+
 describe('a mail that is not sent', () => {
   test.each<[string, Partial<NotifyOptions>, string]>([
     [
