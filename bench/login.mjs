@@ -98,8 +98,7 @@ function expect({ status, text, headers }, met) {
 const kinds = [
   { kind: 'memory', among: ['ours', 'passport-totp'] },
   { kind: 'redis', among: ['ours', 'passport-totp'] },
-  // The third is what Express, Passport and a session store in the same file cost without any store of factors.
-  { kind: 'sqlite', among: ['ours', 'Better Auth', 'passport-totp'] },
+  { kind: 'sqlite', among: ['ours', 'Better Auth'] },
   { kind: 'postgres', among: ['ours', 'Better Auth'] },
 ]
 
