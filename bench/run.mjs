@@ -9,9 +9,11 @@ const all = ['verify', 'gate', 'login', 'growth', 'pages']
 /** Only when they are named: one takes its time, the other has a table of its own. */
 const named = ['soak', 'attacks']
 
-if (!existsSync(`${here}node_modules`)) {
+// npm writes this file last: without it, an installation was interrupted.
+if (!existsSync(`${here}node_modules/.package-lock.json`)) {
   console.log('Installing what the benchmarks compare with, into bench/node_modules')
-  const install = ['install', '--no-audit', '--no-fund', '--no-package-lock']
+  // Also where NODE_ENV says production.
+  const install = ['ci', '--include=dev', '--no-audit', '--no-fund']
   if (spawnSync('npm', install, { cwd: here, stdio: 'inherit' }).status !== 0) process.exit(1)
 }
 

@@ -250,10 +250,13 @@ test('a closed database rejects, and says nothing of the account', async () => {
   const database = open()
   const store = new SqlStore(database)
   await store.compareAndSet('alice', 0, one)
+  // Their statements are prepared by then, and libsql would go on answering them.
+  await store.get('alice')
+  await store.compareAndSet('alice', 1, two)
   database.close()
   opened.pop()
   await expect(store.get('alice')).rejects.toThrow()
-  await expect(store.compareAndSet('alice', 1, two)).rejects.toThrow()
+  await expect(store.compareAndSet('alice', 2, two)).rejects.toThrow()
 })
 
 describe('while another connection writes', () => {

