@@ -6,6 +6,7 @@ import type { SecondFactorEvents } from '../events/events'
 import type { Rooms } from '../routes/rooms'
 import type { AdminRooms } from './admin-rooms'
 import { type Followed, follow } from './follow'
+import { answered } from './in-time'
 import { Totals } from './totals'
 
 export interface AdminOptions {
@@ -67,7 +68,7 @@ export function readAdminOptions(rooms: Rooms, given: AdminOptions, events: Seco
   )
   return {
     ...rooms,
-    authorize: (req) => given.authorize(req),
+    authorize: (req) => answered('Option authorize of adminRouter', () => given.authorize(req)),
     directory,
     totals,
     settled,

@@ -1,5 +1,6 @@
 import type { Accounts } from '../account/accounts'
 import type { DirectoryTotals, UserDirectory } from '../directory/directory'
+import { warnOfListener } from '../events/events'
 import { inTime, PATIENCE } from './in-time'
 import { Lookup } from './lookup'
 
@@ -30,6 +31,8 @@ export class Totals {
   /** The count that begins when the one before has ended and had its rest: whoever asks meanwhile waits for it. */
   #waiting: Promise<Count | null> | null = null
   #changes = 0
+  /** The last count did: said once, until one does not. */
+  #fails = false
   /** When the next count may begin, by `performance.now()`: a clock that is set back must not put it off. */
   #notBefore = Number.NEGATIVE_INFINITY
 
@@ -40,8 +43,8 @@ export class Totals {
   ) {}
 
   /**
-   * Null: this directory does not count, or has not done so in time; the next page may have them. Those of before a
-   * change are answered where the new ones take long.
+   * Null: this directory does not count, has failed to, or has not done so in time; the next page may have them. Those
+   * of before a change are answered where the new ones take long, or fail.
    */
   async read(): Promise<DirectoryTotals | null> {
     if (!this.directory.totals) return null
@@ -49,7 +52,7 @@ export class Totals {
     if (known?.changes === this.#changes) return known.totals
     if (this.#running?.changes !== this.#changes) this.#waiting ??= this.#countNext()
     const count = await inTime((this.#waiting ?? this.#running?.promise) as Promise<Count | null>)
-    return (count ?? this.#remembered())?.totals ?? null
+    return count?.totals ?? this.#remembered()?.totals ?? null
   }
 
   /** Somebody's status has changed: they are counted anew when they are asked for next. */
@@ -86,7 +89,13 @@ export class Totals {
       const totals = answer ? { activated: answer.activated, notActivated: answer.notActivated } : null
       const until = since + Math.max(LIFE, REST * (performance.now() - begun))
       this.#known = { totals, since, until, changes }
+      this.#fails = false
       return this.#known
+    } catch (error) {
+      // A list is right without them.
+      if (!this.#fails) warnOfListener('The directory could not count its users', error)
+      this.#fails = true
+      return { totals: null, since, until: since, changes }
     } finally {
       this.#notBefore = begun + Math.max(FLOOR, REST * (performance.now() - begun))
     }

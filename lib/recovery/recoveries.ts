@@ -170,7 +170,8 @@ export class Recoveries {
     return { ...decision, ticket }
   }
 
-  async reject(deciding: Deciding): Promise<Decision> {
+  /** Why is in the event alone: a request that is over needs no reason. */
+  async reject(deciding: Omit<Deciding, 'reason'>): Promise<Decision> {
     const factor = await this.accounts.status(deciding.accountId)
     return this.records.transact(deciding.accountId, (record, now) => reject(record, deciding, factor, now))
   }
