@@ -215,7 +215,7 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
   }
 
   return {
-    session: called('session', () => createSession(site, settler, loginHook, answers)),
+    session: called('session', () => createSession(settings, site, settler, loginHook, answers)),
     router: called('router', () => createRouter(rooms, renderer.assets)),
     adminRouter: (options) => createAdminRouter(readAdminOptions(rooms, options, events)),
     requireSecondFactor: (requirement) => createGate(settings, answers, requirement),

@@ -9,6 +9,7 @@ import type { Settings } from '../settings'
 import type { AccountViews } from './account-views'
 import { deviceLabel } from './device-label'
 import { sessionOf } from './express-sessions'
+import { handOn } from './hand-on'
 import { isHeld, type Marker } from './marker'
 import { userOf } from './passport-session'
 import type { Proof } from './proof'
@@ -68,6 +69,11 @@ export class CodeSubmission {
     }
     const proof = { accountId: account.id, epoch, method, askedAt }
     return { accepted: true, proof, backupCodesRemaining, deviceToken: trusted?.token ?? null }
+  }
+
+  /** @see handOn */
+  handOn(next: (error: unknown) => void): (error: unknown) => void {
+    return handOn(this.settings, next)
   }
 
   /** The host's user of the session: the one of this request, or the one that half a login holds. */

@@ -5,6 +5,7 @@ import { ConfigurationError } from '../errors'
 import type { Answers } from '../pages/answers'
 import type { Settings } from '../settings'
 import { isWithin } from './age'
+import { handOn } from './hand-on'
 import { isOwner } from './owner'
 import { knownStateOf, type RequestState } from './request-factor'
 import { ownPath } from './return-to'
@@ -22,14 +23,14 @@ export interface RequirementOptions {
   returnTo?: string
 }
 
+/** Milliseconds. Whoever has just entered a code comes back with the next request: below that they never pass. */
+const SHORTEST_AGE = 1000
+
 /**
  * Makes the gate of a route: only requests with a proven second factor pass.
  *
  * @throws ConfigurationError `SF_DURATION`, `SF_REQUIREMENT`
  */
-/** Milliseconds. Whoever has just entered a code comes back with the next request: below that they never pass. */
-const SHORTEST_AGE = 1000
-
 export function createGate(
   settings: Settings,
   answers: Answers,
@@ -56,9 +57,8 @@ export function createGate(
       )
         return next()
       const demands = methods && { methods: [...methods] }
-      turnAway(settings, answers, req, res, state, { otherwise: settings.returnTo, returnTo, demands }).catch(
-        next,
-      )
+      const wish = { otherwise: settings.returnTo, returnTo, demands }
+      turnAway(settings, answers, req, res, state, wish).catch(handOn(settings, next))
     } catch (error) {
       next(error)
     }
