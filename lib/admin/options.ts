@@ -4,6 +4,7 @@ import type { UserDirectory } from '../directory/directory'
 import { type Duration, milliseconds } from '../duration'
 import type { SecondFactorEvents } from '../events/events'
 import type { Rooms } from '../routes/rooms'
+import { SHORTEST_AGE } from '../session/age'
 import type { AdminRooms } from './admin-rooms'
 import { type Followed, follow } from './follow'
 import { answered } from './in-time'
@@ -54,7 +55,7 @@ export function readAdminOptions(rooms: Rooms, given: AdminOptions, events: Seco
   )
   const maxAge = milliseconds(given.maxAge ?? '15m', 'maxAge')
   must(
-    maxAge >= 1000,
+    maxAge >= SHORTEST_AGE,
     'SF_DURATION',
     "Option maxAge of adminRouter is a time such as '15m' (a bare number counts milliseconds), a second at least",
   )

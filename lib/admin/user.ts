@@ -1,6 +1,7 @@
 import { accountId, knownAccountId } from '../account/account-id'
 import type { AccountStatus } from '../account/accounts'
 import { endOf } from '../account/lockout'
+import { dateOf } from '../date-of'
 import type { DirectoryUser } from '../directory/directory'
 import type { ShownUser } from '../pages/admin-pages'
 import type { AdminRooms } from './admin-rooms'
@@ -54,8 +55,4 @@ export async function findUser(rooms: AdminRooms, id: unknown): Promise<Director
   }
   const status = (await new Lookup(rooms.accounts).statusesOf([asked])).get(asked)
   return status?.epoch === 0 ? null : { id: asked, name: asked, email: '' }
-}
-
-function dateOf(milliseconds: number | null): Date | null {
-  return milliseconds === null ? null : new Date(milliseconds)
 }

@@ -2,6 +2,7 @@ import type { Accounts } from '../account/accounts'
 import type { Recovered } from '../account/enrolment'
 import { type Form, Records, type Row } from '../account/records'
 import type { Keyring } from '../crypto/keyring'
+import { dateOf } from '../date-of'
 import { UnavailableError } from '../errors'
 import type { SecondFactorStore } from '../stores/store'
 import {
@@ -304,10 +305,6 @@ export class Recoveries {
 
 function inOrder(a: Place, b: Place): number {
   return a.askedAt - b.askedAt || (a.accountId < b.accountId ? -1 : a.accountId > b.accountId ? 1 : 0)
-}
-
-function dateOf(moment: number | null): Date | null {
-  return moment === null ? null : new Date(moment)
 }
 
 function damagedRow(accountId: string): UnavailableError {

@@ -4,7 +4,7 @@ import { type Duration, milliseconds } from '../duration'
 import { ConfigurationError } from '../errors'
 import type { Answers } from '../pages/answers'
 import type { Settings } from '../settings'
-import { isWithin } from './age'
+import { isWithin, SHORTEST_AGE } from './age'
 import { handOn } from './hand-on'
 import { isOwner } from './owner'
 import { knownStateOf, type RequestState } from './request-factor'
@@ -22,9 +22,6 @@ export interface RequirementOptions {
   /** Where somebody returns whose form was not carried out. Default: the page that it was sent from. */
   returnTo?: string
 }
-
-/** Milliseconds. Whoever has just entered a code comes back with the next request: below that they never pass. */
-const SHORTEST_AGE = 1000
 
 /**
  * Makes the gate of a route: only requests with a proven second factor pass.
