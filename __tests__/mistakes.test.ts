@@ -236,10 +236,10 @@ describe('notify', () => {
   })
 })
 
-test.each(['path', 'loginUrl', 'logoutUrl', 'challengeUrl', 'returnTo'])('option %s is a text', (name) => {
-  expect(complaint(() => make({ [name]: 7 }))).toEqual([
+test('option path is a text', () => {
+  expect(complaint(() => make({ path: 7 }))).toEqual([
     'SF_OPTION_TYPE',
-    `Option ${name} must be a text, not a number`,
+    'Option path must be a text, not a number',
   ])
 })
 
@@ -508,8 +508,8 @@ describe('mails that are not sent', () => {
       }
       const secondFactor = make({ notify: { ...notify, ...wrong } })
       const failed = new Promise((heard) => secondFactor.events.on('mail-failed', heard))
-      await secondFactor.reset('u-alice')
-      expect(await failed).toMatchObject({ mail: 'reset', reason: 'failed' })
+      await secondFactor.revokeSessions('u-alice')
+      expect(await failed).toMatchObject({ mail: 'sessions-revoked', reason: 'failed' })
       await new Promise(setImmediate)
       expect(told.map(([, code]) => code)).toEqual(['SF_MAIL_FAILED'])
       expect(told[0]?.[0]).not.toMatch(/alice|geheim/)

@@ -115,7 +115,9 @@ export interface SecondFactorOptions<User = Express.User> {
    * a record in a list that does not open. Without it, a process warning at most once a minute.
    */
   onUnavailable?(error: UnavailableError): void
-  /** How long a session may rest on what was read of its account; 0: read at every request. Default `'60s'`. */
+  /**
+   * How long a session may rest on what was read of its account, at most a day; 0: read at every request. Default `'60s'`.
+   */
   revalidateAfter?: Duration
   /**
    * How long one call on an account may take in the store, its place in line included; then the answer is 503, and

@@ -79,10 +79,12 @@ export interface SecondFactor {
   rotateKeys(options?: RotationOptions): Promise<Rotation>
   /**
    * What a session is worth where there is no route: at a WebSocket's upgrade, in a worker. Only `verified` has proven
-   * a second factor. Costs what a request costs: at most one read of an account in `revalidateAfter`.
+   * a second factor. Costs what a request costs: at most one read of an account in `revalidateAfter`; for a session that
+   * has no marker of ours yet, one each time.
    *
    * @param session as express-session has it (`request.session`), or as its store kept it
-   * @param request handed on to Passport and to option `policy`, where they want one
+   * @param request handed on to Passport and to options `policy`, `skip` and `isEnrolled`, where they want one: they are
+   *   called with `undefined` for it where there is none
    * @throws UnavailableError when nothing is known of the account now: let nobody in
    */
   verifySession(
@@ -142,6 +144,7 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
     exemptPaths: pathsOf(
       settings.loginUrl,
       settings.challengeUrl,
+      // Only one that the host names: elsewhere people sign out by a form, and nobody looks at a page of that address.
       options.logoutUrl,
       supportUrl(options.support),
     ),
@@ -222,7 +225,7 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
 
   return {
     session: called(0, 'app.use(secondFactor.session())', () =>
-      createSession(site, settler, loginHook, answers),
+      createSession(settings, site, settler, loginHook, answers),
     ),
     router: called(0, `app.use('${settings.path}', secondFactor.router())`, () => {
       routerThere.note()

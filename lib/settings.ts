@@ -69,19 +69,29 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     'Option store is where second factors are kept: new SqlStore(database), new RedisStore(client), one of your own, ' +
       'or new MemoryStore() to try things out',
   )
-  for (const name of TEXTS) {
-    const value = given[name]
-    must(
-      value === undefined || value === null || typeof value === 'string',
-      'SF_OPTION_TYPE',
-      `Option ${name} must be a text, not ${typeName(value)}`,
-    )
-  }
+  must(
+    given.path === undefined || given.path === null || typeof given.path === 'string',
+    'SF_OPTION_TYPE',
+    `Option path must be a text, not ${typeName(given.path)}`,
+  )
   const path = (given.path ?? '/two-factor').replace(/\/+$/, '')
   must(
     /^(\/(?!\.+(\/|$))[\w.~-]+)+$/.test(path),
     'SF_PATH',
     `Option path is the path at which the router is mounted, such as '/two-factor', not '${given.path}'`,
+  )
+  for (const name of ADDRESSES) {
+    const value: unknown = given[name] ?? undefined
+    must(
+      value === undefined || isAddress(value),
+      'SF_URL',
+      `Option ${name} is a path of your app that begins with a slash, such as '/login', or a whole URL`,
+    )
+  }
+  must(
+    isSupport(given.support ?? undefined),
+    'SF_SUPPORT',
+    "Option support is whom users turn to: an address, a URL, or { text: 'Help desk', href: '/help' }",
   )
   const { csrf } = given
   must(
@@ -91,6 +101,11 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     "Option csrf is { token(req, res), verify }: verify is a function, or 'before' where your own middleware has checked",
   )
   if (csrf) mustBeKnown(csrf, { token: true, field: true, verify: true }, 'csrf.')
+  must(
+    csrf?.field === undefined || (typeof csrf.field === 'string' && csrf.field !== ''),
+    'SF_CSRF',
+    "Option csrf.field is the name of a form's field, such as '_csrf'",
+  )
   for (const name of FUNCTIONS) {
     const value = given[name]
     must(
@@ -125,6 +140,23 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     'SF_DURATION',
     "Option trustedDevices is { maxAge: '30d' }: for how long a browser is not asked again, at most 400 days",
   )
+  const recovery = readRecoveryOptions(given.recovery, {
+    store: given.store,
+    path,
+    settingsUrl: notify?.settingsUrl,
+  })
+  // A form would have two fields of that name.
+  must(
+    ![...OUR_FIELDS, ...(recovery?.fields ?? [])].includes(csrf?.field ?? '_csrf'),
+    'SF_CSRF',
+    `Option csrf.field is '${csrf?.field}', which is another field of our forms: give your token another name`,
+  )
+  const revalidateAfter = milliseconds(given.revalidateAfter ?? '60s', 'revalidateAfter')
+  must(
+    revalidateAfter <= LONGEST_REST,
+    'SF_DURATION',
+    "Option revalidateAfter is how long a session may go on that was revoked elsewhere: '60s', at most a day",
+  )
   return {
     issuer,
     account: (user) => accountOf(given, user as Express.User),
@@ -142,16 +174,12 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     disable: given.disable ?? 'code',
     audit: given.audit ?? null,
     notify: given.notify ?? null,
-    recovery: readRecoveryOptions(given.recovery, {
-      store: given.store,
-      path,
-      settingsUrl: notify?.settingsUrl,
-    }),
+    recovery,
     eventOrigin: given.eventOrigin?.bind(given) ?? originOf,
     onVerified: given.onVerified?.bind(given) ?? null,
     onCancelled: given.onCancelled?.bind(given) ?? null,
     onUnavailable: unfailing(given.onUnavailable?.bind(given) ?? warnOnceAMinute()),
-    revalidateAfter: milliseconds(given.revalidateAfter ?? '60s', 'revalidateAfter'),
+    revalidateAfter,
     storeTimeout: storeTimeoutOf(given.storeTimeout),
     isEnrolled: given.isEnrolled?.bind(given) ?? null,
     backupCodes,
@@ -163,6 +191,19 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
 
 /** Browsers keep no cookie for longer (RFC 6265bis section 5.5), milliseconds. */
 const LONGEST_TRUST = 400 * 86_400_000
+
+/** Milliseconds. */
+const LONGEST_REST = 86_400_000
+
+const ADDRESSES = [
+  'loginUrl',
+  'logoutUrl',
+  'challengeUrl',
+  'returnTo',
+] as const satisfies (keyof SecondFactorOptions)[]
+
+/** What is sent with our forms, besides a token. */
+const OUR_FIELDS = ['code', 'enrolment', 'password', 'reason', 'set', 'signInAgain', 'ticket', 'trustDevice']
 
 const NAMES: NamesOf<SecondFactorOptions> = {
   issuer: true,
@@ -204,14 +245,6 @@ const NAMES: NamesOf<SecondFactorOptions> = {
   now: true,
 }
 
-const TEXTS = [
-  'path',
-  'loginUrl',
-  'logoutUrl',
-  'challengeUrl',
-  'returnTo',
-] as const satisfies (keyof SecondFactorOptions)[]
-
 const FUNCTIONS = [
   'verifyPassword',
   'policy',
@@ -225,6 +258,21 @@ const FUNCTIONS = [
   'nonce',
   'now',
 ] as const satisfies (keyof SecondFactorOptions)[]
+
+/** A path of this very site, or a whole URL. */
+function isAddress(value: unknown): boolean {
+  return (typeof value === 'string' && /^\/(?![/\\])/.test(value)) || isWholeUrl(value)
+}
+
+function isSupport(value: unknown): boolean {
+  if (value === undefined || typeof value === 'string') return true
+  const { text, href } = Object(value) as { text?: unknown; href?: unknown }
+  return typeof text === 'string' && typeof href === 'string'
+}
+
+function isWholeUrl(url: unknown): boolean {
+  return typeof url === 'string' && URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)
+}
 
 function accountOf(options: SecondFactorOptions, user: Express.User): { id: string; name: string } {
   const { id, name } = options.account(user) ?? {}

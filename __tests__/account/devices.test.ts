@@ -159,7 +159,7 @@ describe('a device stands in for a code', () => {
   test('what is over is in no list', () => {
     const record = withDevice(trusting, numbered(3, now + DAY))
     expect(statusOf(record, now + MONTH, MONTH).devices.map(({ id }) => id)).toEqual(['device-3'])
-    expect(statusOf(record, now + DAY).devices).toEqual([])
+    expect(statusOf(record, now + DAY, 0).devices).toEqual([])
   })
 })
 

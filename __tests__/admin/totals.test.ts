@@ -25,7 +25,10 @@ function world() {
 const pass = (milliseconds: number) => jest.advanceTimersByTimeAsync(milliseconds)
 
 beforeEach(() => void jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick'] }))
-afterEach(() => void jest.useRealTimers())
+afterEach(() => {
+  jest.useRealTimers()
+  jest.restoreAllMocks()
+})
 
 /** Once everything that waits for nothing else has happened. */
 async function settle(): Promise<void> {
@@ -119,7 +122,9 @@ test('a count of 30 seconds keeps nobody waiting, and begins again after five mi
   expect(await later).toMatchObject({ activated: 4 })
 })
 
-test('a count that fails is told, and is no end of counting', async () => {
+test('a count that fails is told once, shows none, and is no end of counting', async () => {
+  const said: string[] = []
+  jest.spyOn(process, 'emitWarning').mockImplementation((text) => void said.push(String(text)))
   let fails = true
   const directory = {
     list: async () => ({ users: [], next: null }),
@@ -129,9 +134,19 @@ test('a count that fails is told, and is no end of counting', async () => {
     },
   }
   const totals = new Totals(directory, {} as never, new Clock().now)
-  await expect(totals.read()).rejects.toThrow('down')
+  expect(await totals.read()).toBeNull()
+  const second = totals.read()
+  await pass(1000)
+  expect(await second).toBeNull()
   fails = false
   const again = totals.read()
   await pass(1000)
   expect(await again).toEqual({ activated: 1, notActivated: 0 })
+  expect(said).toEqual(['The directory could not count its users: down'])
+  // Old ones, rather than none.
+  fails = true
+  totals.forget()
+  const late = totals.read()
+  await pass(1000)
+  expect(await late).toEqual({ activated: 1, notActivated: 0 })
 })

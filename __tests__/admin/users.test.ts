@@ -1,7 +1,13 @@
 import { createServer, type IncomingMessage, request, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
-import { joinedDirectory, MemoryStore, type SecondFactorStore, type UserDirectory } from '../../lib/index'
+import {
+  joinedDirectory,
+  MemoryStore,
+  type SecondFactorStore,
+  UnavailableError,
+  type UserDirectory,
+} from '../../lib/index'
 import { Client, enrol } from '../support/client'
 import { putEnrolled } from '../support/enrolled'
 import { ADMIN, type AdminApp, createAdminApp } from './support'
@@ -137,6 +143,71 @@ describe('JSON', () => {
       ['u-bob', 'not-activated'],
     ])
     expect(await ids('activated')).toEqual([['u-alice', 'activated']])
+  })
+
+  describe('of a directory in trouble', () => {
+    const said: string[] = []
+    beforeEach(() => {
+      said.length = 0
+      jest.spyOn(process, 'emitWarning').mockImplementation((text) => void said.push(String(text)))
+    })
+    afterEach(() => jest.restoreAllMocks())
+    const fails = () => Promise.reject(new Error('down'))
+    const people = async () => ({
+      users: Array.from({ length: 40 }, (_, i) => ({ id: `p-${i}`, name: '', email: '', activated: true })),
+      next: null,
+    })
+
+    test('that cannot count, the list comes without totals', async () => {
+      const { admin } = await createAdminApp({ admin: { directory: { list: people, totals: fails } } })
+      const { users, totals } = await list(await admin())
+      expect([users.length, totals]).toEqual([40, null])
+      expect(said).toEqual(['The directory could not count its users: down'])
+    })
+
+    test('that takes no news, the list comes, and it is said once until it takes some', async () => {
+      let [atOnce, most, works] = [0, 0, false]
+      const note = async () => {
+        most = Math.max(most, ++atOnce)
+        await turn()
+        atOnce -= 1
+        if (!works) throw new Error('read-only')
+      }
+      const { admin } = await createAdminApp({ admin: { directory: { list: people, note } } })
+      const client = await admin()
+      for (works of [false, false, true, false]) expect((await list(client)).users).toHaveLength(40)
+      expect(said).toEqual(Array(2).fill('The directory did not take what the records say: read-only'))
+      // Not as many as there are users.
+      expect(most).toBeLessThanOrEqual(5)
+    })
+
+    test.each<[string, Parameters<typeof createAdminApp>[0], string]>([
+      ['list', { admin: { directory: { list: () => new Promise(() => {}) } } }, '/users'],
+      [
+        'get',
+        { admin: { directory: { list: people, get: () => new Promise(() => {}) } } },
+        '/users/u-bob/reset',
+      ],
+      ['authorize', { admin: { authorize: () => new Promise(() => {}) } }, '/users'],
+    ])('that never answers (%s), the page is 503', async (_what, options, path) => {
+      const told: string[] = []
+      const { admin } = await createAdminApp({
+        ...options,
+        secondFactor: { storeTimeout: '20s', onUnavailable: ({ message }) => void told.push(message) },
+      })
+      const client = await admin()
+      // Only what waits for half a minute: connections have timers of their own.
+      const { setTimeout } = globalThis
+      jest
+        .spyOn(globalThis, 'setTimeout')
+        .mockImplementation(((run: () => void, ms?: number) =>
+          setTimeout(run, ms === 30_000 ? 0 : ms)) as typeof globalThis.setTimeout)
+      const { status, body } = await client.get(ADMIN + path)
+      expect([status, body.code]).toEqual([503, 'unavailable'])
+      expect(told).toEqual([
+        expect.stringMatching(/^(The directory|Option authorize of adminRouter) did not answer in time$/),
+      ])
+    })
   })
 
   test('what happens in the app is in the column and in the totals at once', async () => {
@@ -405,14 +476,18 @@ describe('CSV', () => {
   })
 
   /** A directory without end, or one that fails on the way. */
-  function endless(reads: { count: number }, failsAt = Number.POSITIVE_INFINITY): UserDirectory {
+  function endless(
+    reads: { count: number },
+    failsAt = Number.POSITIVE_INFINITY,
+    failure: () => Error = () => new Error('gone'),
+  ): UserDirectory {
     return {
       async list({ after, limit }) {
         const from = Number(after ?? 0)
         reads.count += 1
         // As a database does, it lets others have a turn.
         await turn()
-        if (reads.count >= failsAt) throw new Error('gone')
+        if (reads.count >= failsAt) throw failure()
         const users = Array.from({ length: limit }, (_, i) => ({
           id: `n-${from + i}`,
           name: 'n'.repeat(200),
@@ -425,12 +500,16 @@ describe('CSV', () => {
 
   async function listening(
     directory: UserDirectory,
+    errors: unknown[] = [],
   ): Promise<{ app: AdminApp; server: Server; cookie: string }> {
     const app = await createAdminApp({
       admin: { directory },
       secondFactor: { onUnavailable() {} },
       routes: (app) => {
-        app.use(((_error, _req, _res, next) => next(_error)) as import('express').ErrorRequestHandler)
+        app.use(((error, _req, _res, next) => {
+          errors.push(error)
+          next(error)
+        }) as import('express').ErrorRequestHandler)
       },
     })
     const client = await app.admin()
@@ -458,18 +537,26 @@ describe('CSV', () => {
     })
   }
 
-  test('a store that fails in the middle ends the connection, not the file', async () => {
-    jest.spyOn(console, 'error').mockImplementation(() => {})
-    const { server, cookie } = await listening(endless({ count: 0 }, 4))
-    const response = await get(server, cookie)
-    expect(response.statusCode).toBe(200)
-    const end = await new Promise<string>((resolve) => {
-      response.on('data', () => {})
-      response.on('end', () => resolve('whole'))
-      response.on('error', (error) => resolve((error as NodeJS.ErrnoException).code ?? 'error'))
-    })
-    expect(end).toBe('ECONNRESET')
-  })
+  test.each<[string, () => Error]>([
+    ['directory', () => new Error('gone')],
+    ['store', () => new UnavailableError('away')],
+  ])(
+    'a %s that fails in the middle ends the connection, not the file, and the app hears why',
+    async (_what, failure) => {
+      jest.spyOn(console, 'error').mockImplementation(() => {})
+      const errors: unknown[] = []
+      const { server, cookie } = await listening(endless({ count: 0 }, 4, failure), errors)
+      const response = await get(server, cookie)
+      expect(response.statusCode).toBe(200)
+      const end = await new Promise<string>((resolve) => {
+        response.on('data', () => {})
+        response.on('end', () => resolve('whole'))
+        response.on('error', (error) => resolve((error as NodeJS.ErrnoException).code ?? 'error'))
+      })
+      expect(end).toBe('ECONNRESET')
+      expect(errors).toEqual([failure()])
+    },
+  )
 
   test('is read no faster than it is taken, and not at all for who is gone', async () => {
     const reads = { count: 0 }

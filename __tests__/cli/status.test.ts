@@ -1,3 +1,4 @@
+import { newDevice } from '../../lib/account/devices'
 import { reset } from '../../lib/account/enrolment'
 import { withFailure } from '../../lib/account/lockout'
 import type { AccountRecord } from '../../lib/account/record'
@@ -28,6 +29,7 @@ test('an account that has it on', async () => {
   backup codes: 3 of 5 left, made 2026-05-03 12:00:15 UTC
   last used: 2026-05-03 12:01:15 UTC
   locks: none
+  trusted devices: none
   sealed by: an older key (${keyId(OLD)}): express-second-factor rotate
 `,
   })
@@ -53,6 +55,19 @@ test('as JSON', async () => {
     sealedBy: keyId(NEW),
     sealedByFirstKey: true,
   })
+})
+
+test('devices that are trusted, without their hashes, and a recovery that was carried out', async () => {
+  const { device } = newDevice('Firefox, Linux', 3_600_000, Date.now())
+  const over = newDevice('Safari, Mac', 1000, Date.now() - 2000).device
+  await put(store, NEW, 'alice', { ...enrolled(), devices: [device, over] })
+  expect((await status('alice')).stdout).toContain('\n  trusted devices: 1\n')
+  const { hash: _hash, ...shown } = device
+  expect(JSON.parse((await status('alice', '--json')).stdout).devices).toEqual([shown])
+
+  await put(store, NEW, 'bob', { ...reset(enrolled(), Date.UTC(2026, 5, 1)).record, mustEnrol: true })
+  expect((await status('bob')).stdout).toContain('\n  at the next login it must be set up')
+  expect(JSON.parse((await status('bob', '--json')).stdout).mustEnrol).toBe(true)
 })
 
 test('locks, for a while and for good', async () => {

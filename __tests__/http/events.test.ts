@@ -405,6 +405,36 @@ describe('a listener that fails', () => {
   })
 })
 
+test('what several requests of a session find out together is told once', async () => {
+  let together = 0
+  const waiting: (() => void)[] = []
+  const { app, secondFactor, phone, clock } = await createEnrolledApp({
+    // All of them have read the session before the first one changes it.
+    before: (app) =>
+      void app.use('/together', (_req, _res, next) => {
+        waiting.push(next)
+        if (waiting.length === together) for (const goOn of waiting.splice(0)) goOn()
+      }),
+    routes: (app) => void app.get('/together', (_req, res) => void res.sendStatus(204)),
+  })
+  const client = new Client(app)
+  await signIn(client, phone, clock)
+  await client.get('/two-factor')
+  const heard: string[] = []
+  secondFactor.events.on('*', ({ name }) => heard.push(name))
+  for (const round of [1, 2]) {
+    await secondFactor.revokeSessions('u-alice')
+    together = 5
+    await Promise.all(Array.from({ length: together }, () => client.copy().get('/together')))
+    expect(heard.splice(0)).toEqual(['sessions-revoked', 'challenged'])
+    if (round === 1) {
+      clock.nextStep()
+      await client.challenge(phone.code())
+      expect(heard.splice(0)).toEqual(['verified'])
+    }
+  }
+})
+
 test('each account has its own', async () => {
   const { app, store, clock, phone, heard } = await listening()
   const bobs = await putEnrolled(store, clock, 'bob')

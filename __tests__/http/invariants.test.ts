@@ -960,6 +960,33 @@ describe.each(Object.entries(expresses))('%s', (_name, express) => {
       expect((await client.get('/account')).body).toEqual({ state: 'anonymous' })
     })
 
+    test('an option account that fails leaves no user to the error handler, and nothing is lost', async () => {
+      let fails = false
+      const account = (user: { id: string; email: string }) => {
+        if (fails) throw new Error('no such tenant')
+        return { id: user.id, name: user.email }
+      }
+      const { app, phone, clock } = await routed({
+        express,
+        secondFactor: { account },
+      })
+      app.use(((_error, req, res, _next) => {
+        const { user = null, secondFactor } = req
+        res.status(500).json({ user, authenticated: req.isAuthenticated(), state: secondFactor?.state })
+      }) as import('express').ErrorRequestHandler)
+      // Settled at once, and with a look at the store.
+      const [alice, bob] = [new Client(app), new Client(app)]
+      await signIn(alice, phone, clock)
+      await bob.login('bob')
+      fails = true
+      for (const client of [alice, bob]) {
+        const { status, body } = await client.get('/public')
+        expect([status, body]).toEqual([500, { user: null, authenticated: false, state: 'unavailable' }])
+      }
+      fails = false
+      for (const client of [alice, bob]) expect((await client.get('/account')).status).toBe(200)
+    })
+
     test('a policy that fails lets nobody in', async () => {
       let fails = false
       const policy = () => {

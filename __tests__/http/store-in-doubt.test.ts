@@ -1,5 +1,5 @@
-import { MemoryStore, type StoredRecord } from 'express-second-factor'
-import { createTestApp, expresses, type User } from '../support/app'
+import { MemoryStore, type StoredRecord, TotpStrategy } from 'express-second-factor'
+import { createTestApp, expresses, hostPassport, type User } from '../support/app'
 import { Client, enrol } from '../support/client'
 import { createEnrolledApp, signIn } from '../support/enrolled'
 import { FaultyStore } from '../support/faulty-store'
@@ -132,6 +132,65 @@ describe.each(Object.entries(expresses))('%s', (_name, express) => {
       expect([status, body.code]).toEqual([503, 'unavailable'])
       expect(body.detail).toMatch(/cannot say/)
     })
+  })
+
+  test('onUnavailable is told of it, too, where Express answers: a session store that takes no write', async () => {
+    const told: string[] = []
+    const { app, phone, clock, sessionStore } = await createEnrolledApp({
+      express,
+      secondFactor: { onUnavailable: ({ message }) => void told.push(message) },
+      routes(app, secondFactor) {
+        app.set('env', 'test')
+        hostPassport.use(new TotpStrategy(secondFactor))
+        app.post('/totp', hostPassport.authenticate('totp'), (_req, res) => void res.sendStatus(204))
+      },
+    })
+    const pending = new Client(app)
+    await pending.login()
+    const unenrolled = new Client(app)
+    await unenrolled.login('bob')
+    const refuse = jest.spyOn(sessionStore, 'set').mockImplementation((_id, _data, done) => {
+      done?.(new Error('OOM'))
+    })
+    clock.nextStep()
+    try {
+      for (const ask of [
+        // On the way to the challenge, at a gate, and at a strategy whose code was right.
+        () => pending.as('person').get('/elsewhere'),
+        () => unenrolled.as('person').get('/vault'),
+        () => pending.send('POST', '/totp', { code: phone.code() }),
+      ]) {
+        expect((await ask()).status).toBe(503)
+        expect(told.splice(0)).toEqual(['The session store does not answer'])
+      }
+    } finally {
+      refuse.mockRestore()
+    }
+  })
+
+  test('and of a strategy whose store is away, once', async () => {
+    const told: string[] = []
+    const store = new FaultyStore()
+    const { app, phone, clock } = await createEnrolledApp({
+      express,
+      store,
+      secondFactor: { revalidateAfter: 0, onUnavailable: ({ message }) => void told.push(message) },
+      routes(app, secondFactor) {
+        app.set('env', 'test')
+        hostPassport.use(new TotpStrategy(secondFactor))
+        app.post('/totp', hostPassport.authenticate('totp'), (_req, res) => void res.sendStatus(204))
+      },
+    })
+    const verified = new Client(app)
+    await signIn(verified, phone, clock)
+    const pending = new Client(app)
+    await pending.login()
+    clock.nextStep()
+    store.fault = 'get rejects'
+    for (const client of [pending, verified]) {
+      expect((await client.send('POST', '/totp', { code: phone.code() })).status).toBe(503)
+      expect(told.splice(0)).toHaveLength(1)
+    }
   })
 
   test.each<[string, () => void | Promise<void>]>([

@@ -160,6 +160,41 @@ test('who only knows the password does not choose the language of the mail', asy
   expect((await box.wait(3)).parsed.text).toContain('Backup-Codes')
 })
 
+test('nor does whoever turns it on with the password alone', async () => {
+  const { app, clock } = createApp({ language: 'fr' }, { language: () => 'de' })
+  await enrol(new Client(app), clock.now)
+  expect((await box.wait(1)).parsed.text).toContain('application d’authentification')
+})
+
+describe('a mail says what is so', () => {
+  test('a reset that had nothing to turn off is none', async () => {
+    const subjects: string[] = []
+    const sendMail = async ({ subject }: { subject: string }) => subjects.push(subject)
+    const { secondFactor } = createApp({ transport: { sendMail } })
+    expect(await secondFactor.reset('u-alice')).toBe(false)
+    await secondFactor.revokeSessions('u-alice')
+    await new Promise(setImmediate)
+    expect(subjects).toEqual(['Acme: You were signed out everywhere'])
+  })
+
+  test('who is signed out everywhere needs no code where there is none, and has no device that is trusted', async () => {
+    const { secondFactor } = createApp()
+    await secondFactor.revokeSessions('u-alice')
+    const { text } = (await box.wait(1)).parsed
+    expect(text).toContain('All devices have to sign in again.\n')
+    expect(text).toContain('Change your password at once.')
+    expect(text).not.toContain('backup codes')
+  })
+
+  test('a reset of what was on advises to turn it on again', async () => {
+    const { secondFactor } = await enrolled()
+    expect(await secondFactor.reset('u-alice')).toBe(true)
+    const { text, subject } = (await box.wait(2)).parsed
+    expect(subject).toBe('Acme: Support has turned off your two-factor authentication')
+    expect(text).toContain('Turn two-factor authentication on again.')
+  })
+})
+
 test('nobody is told of what is no change: a login, a wrong code', async () => {
   const { app, clock, authenticator } = await enrolled()
   const client = new Client(app)
@@ -251,6 +286,24 @@ describe('a mail that is not sent', () => {
   test('since the server never answers keeps no request waiting', async () => {
     const { app, clock } = createApp({ transport: { sendMail: () => new Promise(() => {}) } })
     await enrol(new Client(app), clock.now)
+  })
+
+  const never = () => new Promise<never>(() => {})
+  test.each<[string, Partial<NotifyOptions>]>([
+    ['the transport', { transport: { sendMail: never } }],
+    ['recipients', { recipients: never }],
+  ])('since %s never answers is an event after half a minute', async (_what, options) => {
+    const { secondFactor, told } = createApp(options)
+    jest.useFakeTimers({ doNotFake: ['performance'] })
+    try {
+      await secondFactor.revokeSessions('u-alice')
+      await jest.advanceTimersByTimeAsync(29_000)
+      expect(told.map(({ name }) => name)).toEqual(['sessions-revoked'])
+      await jest.advanceTimersByTimeAsync(1000)
+    } finally {
+      jest.useRealTimers()
+    }
+    expect(told).toContainEqual(expect.objectContaining({ mail: 'sessions-revoked', reason: 'timeout' }))
   })
 })
 

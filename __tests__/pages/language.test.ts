@@ -112,6 +112,11 @@ describe('problems', () => {
     },
   )
 
+  test('a password that has no shape of one is not called a code', () => {
+    expect(problemTitle(language, { code: 'malformed', about: 'password' })).toBe('That cannot be understood')
+    expect(problemTitle(language, { code: 'malformed' })).toBe('That is not a code')
+  })
+
   test('a lock says until when', () => {
     const lockedUntil = new Date('2025-05-03T14:05:00Z')
     expect(problemDetail(language, { code: 'locked', lockedUntil })).toContain('Try again at 14:05 UTC.')

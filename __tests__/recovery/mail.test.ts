@@ -100,6 +100,8 @@ test('rejected and completed are told, too', async () => {
   await pending(world)
   const { parsed } = await box.wait(5)
   expect(parsed.subject).toBe('Acme: Your account was recovered')
+  expect(parsed.text).toContain('Turn two-factor authentication on again.')
+  expect(parsed.text).not.toContain('backup codes')
   expect(ticketsIn(parsed.text)).toEqual([])
 })
 

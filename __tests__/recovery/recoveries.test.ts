@@ -175,7 +175,7 @@ describe.each(kinds)('%s', (kind, make) => {
     clock.time += DAY
     const status = await a.accounts.status('alice')
     const [decision, completion] = await Promise.all([
-      b.recoveries.reject({ ...named, by: 'ada', reason: 'r' }),
+      b.recoveries.reject({ ...named, by: 'ada' }),
       a.recoveries.complete('alice', status),
     ])
     expect(decision.decided).toBe(completion === null)

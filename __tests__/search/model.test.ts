@@ -197,8 +197,10 @@ async function check(world: World, who: number, candidates: Account[], why: unkn
 }
 
 /** In the order in which `lying` tells it. */
-function visible({ epoch, secret, side, floor, codes, failures, devices }: Account) {
-  return { epoch, secret, side, floor, codes: codes.length, failures, devices: byHash(devices) }
+function visible({ epoch, secret, since, used, offSince, side, floor, codes, failures, devices }: Account) {
+  // No recovery is carried out here.
+  const factor = { secret, since, used, offSince, mustEnrol: false, side, floor }
+  return { epoch, ...factor, codes: codes.length, failures, devices: byHash(devices) }
 }
 
 /** What was accepted, once and for all. */

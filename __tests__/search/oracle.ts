@@ -11,6 +11,12 @@ export interface Account {
   epoch: number
   /** Base32; null: no second factor. */
   secret: string | null
+  /** When it was set up; null: there is none. */
+  since: number | null
+  /** When a code was last accepted; null: never. */
+  used: number | null
+  /** When it was turned off; null: it is on, or never was. */
+  offSince: number | null
   /** On which side the phone's clock was. */
   side: number
   floor: number
@@ -45,6 +51,9 @@ export function nobody(): Account {
   return {
     epoch: 0,
     secret: null,
+    since: null,
+    used: null,
+    offSince: null,
     side: 0,
     floor: 0,
     codes: [],
@@ -87,9 +96,11 @@ export function expected(account: Account, action: Action, now: number, newCodes
         action.device === undefined ? next : trusting(next, action.device, now),
       )
     case 'disable':
-      return entered(account, action.kind, action.code, now, off)
+      return entered(account, action.kind, action.code, now, (next) => off(next, now))
     case 'disable fresh':
-      return account.secret === null ? stays('not-enrolled') : { next: off(account), outcome: 'accepted' }
+      return account.secret === null
+        ? stays('not-enrolled')
+        : { next: off(account, now), outcome: 'accepted' }
     case 'enrol':
     case 'replace': {
       const here = stepAt(now)
@@ -99,7 +110,14 @@ export function expected(account: Account, action: Action, now: number, newCodes
       if (action.do === 'enrol' ? account.secret !== null : account.secret === null) {
         return stays(action.do === 'enrol' ? 'revoked' : 'not-enrolled')
       }
-      const set = { secret: action.secret, side: Math.sign(step), floor: here + step, devices: [] }
+      const set = {
+        secret: action.secret,
+        side: Math.sign(step),
+        floor: here + step,
+        since: now,
+        used: now,
+        devices: [],
+      }
       if (action.do === 'replace') {
         const failures = { ...account.failures, totp: none }
         return { next: { ...account, ...set, epoch: account.epoch + 1, failures }, outcome: 'accepted' }
@@ -115,7 +133,7 @@ export function expected(account: Account, action: Action, now: number, newCodes
     case 'revoke sessions':
       return { next: { ...account, epoch: account.epoch + 1, devices: [] }, outcome: 'accepted' }
     case 'reset':
-      return { next: { ...nobody(), epoch: account.epoch + 1 }, outcome: 'accepted' }
+      return { next: { ...nobody(), epoch: account.epoch + 1, offSince: now }, outcome: 'accepted' }
     case 'forget':
       return { next: nobody(), outcome: 'accepted' }
     case 'password': {
@@ -150,7 +168,7 @@ function entered(
   if (kind === 'backup-code') {
     if (account.codes.includes(code)) {
       const codes = account.codes.filter((one) => one !== code)
-      return { next: then({ ...cleared, codes }), outcome: 'accepted' }
+      return { next: then({ ...cleared, codes, used: now }), outcome: 'accepted' }
     }
   } else {
     const first = stepAt(now) - 1 - (account.side < 0 ? 1 : 0)
@@ -159,7 +177,7 @@ function entered(
     if (account.floor > last) return { next: account, outcome: 'invalid' }
     for (let step = Math.max(first, account.floor + 1); step <= last; step++) {
       if (step >= 0 && codeOf(account.secret, step) === code) {
-        return { next: then({ ...cleared, floor: step }), outcome: 'accepted' }
+        return { next: then({ ...cleared, floor: step, used: now }), outcome: 'accepted' }
       }
     }
   }
@@ -167,8 +185,9 @@ function entered(
   return { next: { ...account, failures }, outcome: 'invalid' }
 }
 
-function off(account: Account): Account {
-  return { ...account, epoch: account.epoch + 1, secret: null, side: 0, floor: 0, codes: [], devices: [] }
+function off(account: Account, now: number): Account {
+  const { epoch, failures, used } = account
+  return { ...nobody(), epoch: epoch + 1, failures, used, offSince: now }
 }
 
 /** Ten at most: one more pushes out the one that has not served for longest. */

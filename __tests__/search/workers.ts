@@ -158,8 +158,9 @@ export class Worker {
 export async function lying(
   records: AccountRecords,
   id: string,
-): Promise<Omit<Account, 'codes'> & { codes: number; salt: string | null }> {
-  const { epoch, totp, backupCodes, failures, devices } = await records.read(id)
+): Promise<Omit<Account, 'codes'> & { codes: number; salt: string | null; mustEnrol: boolean }> {
+  const { epoch, totp, backupCodes, failures, devices, lastUsedAt, disabledAt, mustEnrol } =
+    await records.read(id)
   const counted = ({ count, lockedUntil }: { count: number; lockedUntil: number }) => ({
     count,
     until: lockedUntil,
@@ -167,6 +168,10 @@ export async function lying(
   return {
     epoch,
     secret: totp && toBase32(Buffer.from(totp.secret, 'base64')),
+    since: totp?.since ?? null,
+    used: lastUsedAt,
+    offSince: disabledAt,
+    mustEnrol: mustEnrol === true,
     side: totp?.clockSide ?? 0,
     floor: totp?.lastStep ?? 0,
     codes: backupCodes?.hashes.length ?? 0,

@@ -17,6 +17,8 @@ const needed: Options = {
 
 const notify = { transport: { sendMail() {} }, from: 'a@b.example', recipients: () => [] }
 
+const csrf = { token: () => 'a', verify: 'before' }
+
 /** The code of the complaint, whose message names the option and ends in the code. */
 function complaint(act: () => unknown): string | null {
   try {
@@ -113,6 +115,28 @@ test.each<[string, string, unknown]>([
     'a settingsUrl with a word before',
     { ...needed, notify: { ...notify, settingsUrl: 'httpsx:/a' } },
   ],
+  ['SF_OPTION_TYPE', 'a number for a path', { ...needed, path: 5 }],
+  ['SF_URL', 'a number for loginUrl', { ...needed, loginUrl: 42 }],
+  ['SF_URL', 'a loginUrl without its slash', { ...needed, loginUrl: 'login' }],
+  ['SF_URL', 'a logoutUrl of another host', { ...needed, logoutUrl: '//evil.example' }],
+  ['SF_URL', 'a challengeUrl that is a script', { ...needed, challengeUrl: 'javascript:alert(1)' }],
+  ['SF_URL', 'an object for returnTo', { ...needed, returnTo: {} }],
+  ['SF_SUPPORT', 'a number for support', { ...needed, support: 5 }],
+  ['SF_SUPPORT', 'a support without its text', { ...needed, support: { href: '/help' } }],
+  ['SF_CSRF', 'a number for csrf.field', { ...needed, csrf: { ...csrf, field: 5 } }],
+  ['SF_CSRF', 'a csrf.field that our forms have', { ...needed, csrf: { ...csrf, field: 'code' } }],
+  [
+    'SF_CSRF',
+    'a csrf.field that recovery asks for',
+    {
+      ...needed,
+      csrf: { ...csrf, field: 'phone' },
+      notify: { ...notify, settingsUrl: 'https://acme.example/two-factor' },
+      recovery: { store: new MemoryStore() },
+    },
+  ],
+  ['SF_DURATION', 'a revalidateAfter without end', { ...needed, revalidateAfter: Number.POSITIVE_INFINITY }],
+  ['SF_DURATION', 'a revalidateAfter of a month', { ...needed, revalidateAfter: '30d' }],
   ['SF_DURATION', 'a revalidateAfter without a unit', { ...needed, revalidateAfter: '60' }],
 ])('%s: %s', (code, _what, options) => {
   expect(complaint(() => readOptions(options as Options))).toBe(code)
@@ -124,6 +148,20 @@ test.each([
   ['/my/two.factor_~', '/my/two.factor_~'],
 ])('path %s is %s', (path, read) => {
   expect(readOptions({ ...needed, path }).path).toBe(read)
+})
+
+test('addresses are of this site, or whole; a token has any name of its own', () => {
+  const places = {
+    loginUrl: 'https://sso.acme.example/login?from=app',
+    logoutUrl: '/bye',
+    challengeUrl: '/my-code?lang=de',
+    returnTo: '/',
+  }
+  expect(readOptions({ ...needed, ...places, revalidateAfter: '1d' })).toMatchObject(places)
+  for (const support of ['', 'help@acme.example', { text: 'Help', href: '/help' }])
+    expect(
+      readOptions({ ...needed, support, csrf: { ...csrf, field: 'xsrf' } } as Options).csrf,
+    ).not.toBeNull()
 })
 
 test.each([1, 20])('%i backup codes may be', (backupCodes) => {

@@ -36,6 +36,22 @@ test('a store that cannot say is told of, and is no reason not to start', async 
   }
 })
 
+test('nor is one that never answers', async () => {
+  jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick'] })
+  try {
+    const warnings = await warningsOf(() => new Promise(() => {}))
+    expect(warnings).toEqual([])
+    await jest.advanceTimersByTimeAsync(30_000)
+  } finally {
+    jest.useRealTimers()
+  }
+  const [[text, options] = []] = jest.mocked(process.emitWarning).mock.calls as unknown[][]
+  expect([text, options]).toEqual([
+    expect.stringMatching(/could not be asked.*has not answered in time/),
+    { type: 'SecondFactorWarning', code: 'SF_STORE_WARNING' },
+  ])
+})
+
 test('a store without complaints is silent', async () => {
   expect(await warningsOf(async () => ({ clock: 0, warnings: [] }))).toEqual([])
 })

@@ -319,7 +319,7 @@ function inEpoch<Outcome, Prepared = undefined>(
     record.epoch === epoch ? rule(record, now, prepared) : { record, outcome: revoked }
 }
 
-export function statusOf(record: AccountRecord, now: number, trustAge = 0): AccountStatus {
+export function statusOf(record: AccountRecord, now: number, trustAge: number): AccountStatus {
   const remaining = record.backupCodes?.hashes.length ?? 0
   return {
     enabled: isEnrolled(record),

@@ -4,7 +4,7 @@ import type { BackupCodeSet } from './record'
 /** Crockford's base32: no I, L, O, U. */
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 /** Characters of a code: nine random ones (45 bits) and one that checks them. */
-export const BACKUP_CODE_LENGTH = 10
+const BACKUP_CODE_LENGTH = 10
 /** Interactive cost (NIST SP 800-63B section 5.1.2.2: look-up secrets under 112 bits are salted and hashed). */
 const SCRYPT = { N: 2 ** 14, r: 8, p: 1 }
 const SALT_BYTES = 16

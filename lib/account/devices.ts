@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { CLOCK_SKEW } from './clock-skew'
 import type { AccountRecord, Ruling } from './record'
 
 /** A browser at which the user is not asked again for a while. Its token is known to that browser alone. */
@@ -19,8 +20,6 @@ export interface TrustedDevice {
 
 /** Trusted devices of one account; one more pushes out the one that was not seen for longest. */
 export const MOST_DEVICES = 10
-/** How far the clocks of two processes may differ, milliseconds. */
-const CLOCK_SKEW = 60_000
 
 /** A device to be trusted from now on, and the token for its browser. */
 export function newDevice(

@@ -1,5 +1,5 @@
 import { UnavailableError } from '../errors'
-import type { EventName, SecondFactorEvents } from '../events/events'
+import { type EventName, type SecondFactorEvents, warnOfListener } from '../events/events'
 import type { Recoveries } from '../recovery/recoveries'
 import { Seldom } from './seldom'
 
@@ -26,22 +26,23 @@ export class OpenRequests {
     recoveries: Recoveries,
     events: SecondFactorEvents,
     now: () => number,
-    private readonly told: (error: UnavailableError) => void,
+    told: (error: UnavailableError) => void,
   ) {
-    this.#seldom = new Seldom(() => recoveries.countOpen(), now)
+    this.#seldom = new Seldom(
+      () => recoveries.countOpen(),
+      now,
+      (error) => {
+        if (error instanceof UnavailableError) told(error)
+        else warnOfListener('Open requests could not be counted', error)
+      },
+    )
     events.on('*', ({ name }) => {
       if (CHANGES.has(name)) this.#seldom.forget()
     })
   }
 
-  /** Null: not counted yet, or nobody can tell now. A list of users is right without it. */
-  async read(): Promise<number | null> {
-    try {
-      return await this.#seldom.read()
-    } catch (error) {
-      if (!(error instanceof UnavailableError)) throw error
-      this.told(error)
-      return null
-    }
+  /** Null: not counted yet, or nobody can tell now. */
+  read(): Promise<number | null> {
+    return this.#seldom.read()
   }
 }

@@ -4,8 +4,10 @@ import type { UserDirectory } from '../directory/directory'
 import { type Duration, milliseconds } from '../duration'
 import type { SecondFactorEvents } from '../events/events'
 import type { Rooms } from '../routes/rooms'
+import { SHORTEST_AGE } from '../session/age'
 import type { AdminRooms } from './admin-rooms'
 import { type Followed, follow } from './follow'
+import { answered } from './in-time'
 import { OpenRequests } from './open-requests'
 import { Totals } from './totals'
 
@@ -55,7 +57,7 @@ export function readAdminOptions(rooms: Rooms, given: AdminOptions, events: Seco
   )
   const maxAge = milliseconds(given.maxAge ?? '15m', 'maxAge')
   must(
-    maxAge >= 1000,
+    maxAge >= SHORTEST_AGE,
     'SF_DURATION',
     "Option maxAge of adminRouter is a time such as '15m' (a bare number counts milliseconds), a second at least",
   )
@@ -69,7 +71,7 @@ export function readAdminOptions(rooms: Rooms, given: AdminOptions, events: Seco
   )
   return {
     ...rooms,
-    authorize: (req) => given.authorize(req),
+    authorize: (req) => answered('Option authorize of adminRouter', () => given.authorize(req)),
     directory,
     totals,
     openRequests: countedOnce(events, rooms),

@@ -6,11 +6,15 @@ import type { Deciding, ListedRequest } from '../recovery/recoveries'
 import type { Refused } from '../recovery/request'
 import { cursorOf, readCursor, readRequestId } from '../recovery/ticket'
 import { recoveryOf } from '../routes/recovery-rooms'
+import { within } from '../within'
 import type { AdminRooms } from './admin-rooms'
 import type { AdminRoute } from './admin-route'
 import type { AdminVisit } from './admin-visit'
 import { fewAtATime } from './few-at-a-time'
 import { findUser } from './user'
+
+/** How long a request waits for what is registered of its user, milliseconds: it is shown without, too. */
+const PATIENCE = 5000
 
 /** Requests a page. */
 const LIMIT = 50
@@ -82,7 +86,7 @@ async function decide(visit: AdminVisit, kind: 'approve' | 'reject'): Promise<vo
   }
   const named = readRequestId(req.params.id)
   if (!named || !listed) return visit.problem({ code: 'unknown_request' })
-  const deciding: Deciding = { ...named, by: account.id, reason }
+  const deciding: Omit<Deciding, 'reason'> = { ...named, by: account.id }
   // Before a code is spent on it; the write looks once more.
   const refusal = await recoveries.whyNotDecided(kind, deciding)
   if (refusal) return visit.refuse(problemOf(refusal), page)
@@ -90,7 +94,7 @@ async function decide(visit: AdminVisit, kind: 'approve' | 'reject'): Promise<vo
 
   const decision =
     kind === 'approve'
-      ? await recoveries.approve(deciding)
+      ? await recoveries.approve({ ...deciding, reason })
       : { ...(await recoveries.reject(deciding)), ticket: '' }
   if (!decision.decided) return visit.refuse(problemOf(decision.reason), page)
   const { state, approvals, effectiveAt: at } = decision.request
@@ -194,7 +198,11 @@ async function userOf(rooms: AdminRooms, accountId: string): Promise<ShownReques
 /** The request is shown all the same where the host cannot say it. */
 async function registeredOf(rooms: AdminRooms, accountId: string): Promise<ShownRequest['registered']> {
   try {
-    const registered = await rooms.recovery?.settings.registered?.(accountId)
+    const registered = await within(
+      PATIENCE,
+      () => rooms.recovery?.settings.registered?.(accountId),
+      () => new DOMException('It took too long', 'TimeoutError'),
+    )
     if (!registered) return null
     return Object.fromEntries(Object.entries(registered).map(([name, value]) => [name, String(value ?? '')]))
   } catch (error) {

@@ -23,22 +23,26 @@ interface Count<T> {
  */
 export class Seldom<T> {
   #known: Count<T> | null = null
-  #running: { promise: Promise<Count<T>>; changes: number } | null = null
+  #running: { promise: Promise<Count<T> | null>; changes: number } | null = null
   /** The count that begins when the one before has ended and had its rest: whoever asks meanwhile waits for it. */
   #waiting: Promise<Count<T> | null> | null = null
   #changes = 0
   /** When the next count may begin, by `performance.now()`: a clock that is set back must not put it off. */
   #notBefore = Number.NEGATIVE_INFINITY
 
-  /** @param now milliseconds since 1970 */
+  /**
+   * @param now milliseconds since 1970
+   * @param failed hears of each count that fails
+   */
   constructor(
     private readonly count: () => Promise<T>,
     private readonly now: () => number,
+    private readonly failed: (error: unknown) => void,
   ) {}
 
   /**
-   * Null: it was not counted in time; the next page may have it. What was counted before a change is answered where the
-   * new count takes long. Rejects where counting does.
+   * Null: it was not counted, or not in time; the next page may have it. What was counted before a change is answered
+   * where the new count takes long, or fails: what it stands beside is right without it.
    */
   async read(): Promise<T | null> {
     const known = this.#remembered()
@@ -61,7 +65,7 @@ export class Seldom<T> {
 
   /** Null: the last count took so long that the next one is not due within a page's patience. */
   async #countNext(): Promise<Count<T> | null> {
-    await this.#running?.promise.catch(() => {})
+    await this.#running?.promise
     const rest = this.#notBefore - performance.now()
     if (rest > 0 && rest <= PATIENCE) await new Promise((resolve) => setTimeout(resolve, rest))
     this.#waiting = null
@@ -75,13 +79,16 @@ export class Seldom<T> {
     }
   }
 
-  async #countNow(): Promise<Count<T>> {
+  async #countNow(): Promise<Count<T> | null> {
     const [since, begun, changes] = [this.now(), performance.now(), this.#changes]
     try {
       const counted = await this.count()
       const until = since + Math.max(LIFE, REST * (performance.now() - begun))
       this.#known = { counted, since, until, changes }
       return this.#known
+    } catch (error) {
+      this.failed(error)
+      return null
     } finally {
       this.#notBefore = begun + Math.max(FLOOR, REST * (performance.now() - begun))
     }

@@ -2,7 +2,9 @@ import { accountId } from '../account/account-id'
 import type { DirectoryQuery, DirectoryUser } from '../directory/directory'
 import type { ShownUser } from '../pages/admin-pages'
 import type { AdminRooms } from './admin-rooms'
+import { answered } from './in-time'
 import { Lookup } from './lookup'
+import { putRight } from './put-right'
 import { shownUser } from './user'
 
 /** One page of users, with what their records say at this moment. */
@@ -11,14 +13,11 @@ export async function readUsers(
   query: DirectoryQuery,
 ): Promise<{ users: ShownUser[]; next: string | null }> {
   const lookup = new Lookup(accounts)
-  const { users, next } = await directory.list(query, lookup)
+  const { users, next } = await answered('The directory', () => directory.list(query, lookup))
   const statuses = await lookup.statusesOf(users.map(({ id }) => id))
   const shown = users.map((user) => shownUser(user, statuses.get(accountId(user.id)) ?? null))
   const stale = shown.filter(({ status }, i) => isStale(users[i] as DirectoryUser, status))
-  // The page is right without it, and a database that cannot be written to now still has a list.
-  await Promise.allSettled(
-    stale.map(async ({ id, status }) => await directory.note?.(id, status === 'activated')),
-  )
+  if (directory.note) await putRight(directory, stale)
   return { users: shown, next }
 }
 

@@ -1,9 +1,11 @@
-import { accountId } from '../account/account-id'
+import { accountId, knownAccountId } from '../account/account-id'
 import type { AccountStatus } from '../account/accounts'
 import { endOf } from '../account/lockout'
+import { dateOf } from '../date-of'
 import type { DirectoryUser } from '../directory/directory'
 import type { ShownUser } from '../pages/admin-pages'
 import type { AdminRooms } from './admin-rooms'
+import { answered } from './in-time'
 import { Lookup } from './lookup'
 
 /** A user as lists show one: the host says who it is, the record what there is of a second factor. */
@@ -43,25 +45,14 @@ export function userJson({ suspended, ...user }: ShownUser): object {
 
 /** One user by the account's id, as a path has it; null: there is none. @throws UnavailableError */
 export async function findUser(rooms: AdminRooms, id: unknown): Promise<DirectoryUser | null> {
-  const asked = knownId(id)
+  const asked = knownAccountId(id)
   if (asked === null) return null
-  if (rooms.directory.get) {
-    const user = await rooms.directory.get(asked)
+  const { directory } = rooms
+  if (directory.get) {
+    const user = await answered('The directory', () => directory.get?.(asked))
     // A database may take '01' for 1: that is no other name of the same account.
     return user && accountId(user.id) === asked ? user : null
   }
   const status = (await new Lookup(rooms.accounts).statusesOf([asked])).get(asked)
   return status?.epoch === 0 ? null : { id: asked, name: asked, email: '' }
-}
-
-function knownId(id: unknown): string | null {
-  try {
-    return accountId(id)
-  } catch {
-    return null
-  }
-}
-
-function dateOf(milliseconds: number | null): Date | null {
-  return milliseconds === null ? null : new Date(milliseconds)
 }

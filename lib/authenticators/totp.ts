@@ -5,8 +5,8 @@ import { generateSync } from '@otplib/totp'
 /** Seconds that one code is shown (RFC 6238 section 4.1, X). */
 export const STEP_SECONDS = 30
 /** Length of the shared secret in bytes: the 160 bits that RFC 4226 section 4 recommends. */
-export const SECRET_BYTES = 20
-export const DIGITS = 6
+const SECRET_BYTES = 20
+const DIGITS = 6
 
 /** The plugin's own HMAC looks its algorithm up and copies the result each time, which takes longer than the HMAC. */
 const hmacSha1 = Object.assign(Object.create(crypto) as typeof crypto, {

@@ -37,7 +37,7 @@ export interface Command {
 
 export const DONE = 0
 export const FAILED = 1
-export const MISUSED = 2
+const MISUSED = 2
 /** As shells say it of a program that Ctrl-C ended. */
 export const STOPPED = 130
 

@@ -64,7 +64,7 @@ async function questionFor(opened: Opened, id: string, erase: boolean): Promise<
   }
   if (erase)
     throw new Failure(`The record of ${shown(id)} opens: reset it without --erase. Nothing was changed.`)
-  const { enabled, since, backupCodes } = statusOf(found.record, Date.now())
+  const { enabled, since, backupCodes } = statusOf(found.record, Date.now(), 0)
   const state = enabled
     ? `Two-factor authentication of ${shown(id)} is on${since === null ? '' : ` since ${moment(since)}`}, ${backupCodes.remaining} backup codes left.`
     : `Two-factor authentication of ${shown(id)} is off already.`

@@ -19,6 +19,8 @@ last accepted, what is locked, and which key sealed its record. ACCOUNT is the i
 
   --json   for programs; times are milliseconds since 1970
 
+Trusted devices are those whose own time is not over; option trustedDevices of your app may have become shorter since.
+
 Exit code: 0, or 1 where the account has no record, it does not open, or the store fails.`,
   options: { ...STORE_OPTIONS, json: { type: 'boolean' } },
   positionals: ['ACCOUNT'],
@@ -30,7 +32,8 @@ Exit code: 0, or 1 where the account has no record, it does not open, or the sto
 
 async function tell(opened: Opened, id: string, json: boolean, { stdout, stderr }: World): Promise<number> {
   const found = await lookAt(opened, id)
-  const known = found.state === 'open' ? statusOf(found.record, Date.now()) : null
+  // How long the app trusts devices is its own; each has an end, too.
+  const known = found.state === 'open' ? statusOf(found.record, Date.now(), Number.POSITIVE_INFINITY) : null
   if (json) {
     const seal = 'seal' in found ? { sealedBy: found.seal.keyId, sealedByFirstKey: found.seal.first } : {}
     stdout.write(`${JSON.stringify({ accountId: id, record: found.state, ...known, ...seal })}\n`)
@@ -62,6 +65,8 @@ function lines({
   backupCodes,
   lastUsedAt,
   locks,
+  devices,
+  mustEnrol,
 }: AccountStatus): string[] {
   const state = enabled
     ? `on${since === null ? '' : ` since ${moment(since)}`}`
@@ -73,6 +78,8 @@ function lines({
     `backup codes: ${backupCodes.remaining} of ${backupCodes.total} left${made}`,
     `last used: ${lastUsedAt === null ? 'never' : moment(lastUsedAt)}`,
     `locks: ${lockWords(locks) || 'none'}`,
+    `trusted devices: ${devices.length || 'none'}`,
+    ...(mustEnrol ? ['at the next login it must be set up: a recovery has taken it off'] : []),
   ]
 }
 

@@ -42,7 +42,10 @@ export interface EventDetails {
   'recovery-completed': object
   /** The account was closed. */
   forgotten: object
-  /** A mail about the event `mail` was not sent; `reason` is the transport's code, or `no-recipients`. */
+  /**
+   * A mail about the event `mail` was not sent, as far as is known. `reason` is the code of the transport's error or of
+   * that of `notify.recipients`, `failed` where it has none, `timeout` after 30 s, or `no-recipients`.
+   */
   'mail-failed': { mail: EventName; reason: string }
 }
 

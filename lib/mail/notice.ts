@@ -37,13 +37,13 @@ export function isTold(event: SecondFactorEvent): event is Told {
   if ((event.name === 'locked' || event.name === 'suspended') && event.method === 'password') return false
   // The first of two approvals changes nothing yet.
   if (event.name === 'recovery-approved' && event.effectiveAt === null) return false
+  // There was nothing to turn off.
+  if (event.name === 'reset' && !event.wasEnabled) return false
   return (TOLD as readonly string[]).includes(event.name)
 }
 
-/** @param cancelUrl the whole URL at which a recovery is cancelled */
 /** What only somebody with a second factor brings about; the rest a password may, or an administrator. */
 const PROVEN: ReadonlySet<SecondFactorEvent['name']> = new Set([
-  'enabled',
   'disabled',
   'replaced',
   'backup-codes-regenerated',
@@ -56,6 +56,7 @@ export function isProven({ name }: SecondFactorEvent): boolean {
   return PROVEN.has(name)
 }
 
+/** @param cancelUrl the whole URL at which a recovery is cancelled */
 export function noticeOf(event: Told, language: Language, cancelUrl: string | null = null): Notice {
   const { t } = language
   if (cancelUrl !== null) {
@@ -66,11 +67,24 @@ export function noticeOf(event: Told, language: Language, cancelUrl: string | nu
       action: { label: t('mail.stop'), url: cancelUrl },
     }
   }
-  const off = event.name === 'disabled' || event.name === 'reset'
   return {
     subject: t(`mail.subject.${event.name}`),
     what: t(`mail.what.${event.name}`, paramsOf(event, language)),
-    steps: [t('mail.changePassword'), off ? t('mail.turnOn') : t('mail.checkSettings')],
+    steps: [t('mail.changePassword'), ...stepsAfter(event.name, t)],
+  }
+}
+
+function stepsAfter(name: Told['name'], t: Language['t']): string[] {
+  switch (name) {
+    case 'disabled':
+    case 'reset':
+    case 'recovery-completed':
+      return [t('mail.turnOn')]
+    // Whether the account has a second factor or not; devices are trusted no more.
+    case 'sessions-revoked':
+      return []
+    default:
+      return [t('mail.checkSettings')]
   }
 }
 

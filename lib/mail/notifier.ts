@@ -2,10 +2,14 @@ import type { Request } from 'express'
 import { type SecondFactorEvent, warnOfListener } from '../events/events'
 import type { AlsoTold, MailedOnly } from '../events/reporter'
 import type { Language, Languages } from '../pages/language'
+import { within } from '../within'
 import type { MailTemplates } from './message'
 import { isProven, isTold, noticeOf } from './notice'
 import type { NotifyOptions, Recipient } from './options'
 import { warnOfFailedMails } from './warn-of-failed-mails'
+
+/** How long the host's function, and then the transport, may take for a mail, milliseconds. */
+const PATIENCE = 30_000
 
 /** Tells users by mail what happens to their account. Nobody waits for it, and no failure of it fails anything. */
 export class Notifier implements AlsoTold {
@@ -27,7 +31,7 @@ export class Notifier implements AlsoTold {
     // At once: the host may change what its answer rests on.
     const asked = req && isProven(event) ? this.#languageOf(req) : null
     try {
-      const recipients = await this.options.recipients(event.accountId)
+      const recipients = await inTime(() => this.options.recipients(event.accountId))
       // The owner has no other way to hear of it.
       if (ticket && recipients.length === 0) return this.#fail(event, 'no-recipients')
       const { settingsUrl } = this.options
@@ -74,18 +78,17 @@ export class Notifier implements AlsoTold {
         settingsUrl: settingsUrl ?? null,
       })
       // RFC 3834: no out-of-office notes in return.
-      await transport.sendMail({
-        from,
-        to: recipient.address,
-        subject,
-        text,
-        html,
-        headers: { 'Auto-Submitted': 'auto-generated' },
-      })
+      const headers = { 'Auto-Submitted': 'auto-generated' }
+      await inTime(() => transport.sendMail({ from, to: recipient.address, subject, text, html, headers }))
     } catch (error) {
       this.#fail(event, reasonOf(error))
     }
   }
+}
+
+/** Whoever never answers is told of as well. */
+function inTime<T>(work: () => T): Promise<Awaited<T>> {
+  return within(PATIENCE, work, () => Object.assign(new Error('It took too long'), { code: 'timeout' }))
 }
 
 /** Below the two-factor page, whatever else stands in its address. */

@@ -3,7 +3,10 @@ import { mustBeKnown, must as mustHold, type NamesOf, typeName } from '../checks
 /** Somebody who is told what happens to an account. */
 export interface Recipient {
   address: string
-  /** The language of the mail, such as `pt-BR`. Default: that of the request that it is about, else English. */
+  /**
+   * The language of the mail, such as `pt-BR`. Default: that of the request that it is about, where only somebody with
+   * a second factor can have made that; else option `notify.language`.
+   */
   language?: string | undefined
   /** What the user knows the account by. Default: the address. */
   account?: string | undefined

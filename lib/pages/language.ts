@@ -124,7 +124,7 @@ function chosen(req: Request): string[] {
 
 /** What a refusal is called, in a line: the `title` of `application/problem+json` and a page's heading. */
 export function problemTitle(language: Language, { code, about }: PageProblem): string {
-  const noCode = about === 'reason' || about === 'request' || about === 'answers' || about === 'ticket'
+  const noCode = code === 'malformed' && about !== undefined
   return language.t(`problems.${code}.${noCode ? 'titleRequest' : 'title'}`)
 }
 

@@ -56,8 +56,8 @@ const NAMES: NamesOf<RecoveryOptions> = {
   delay: true,
   approvals: true,
 }
-/** Names that our own forms use. */
-const TAKEN = ['_csrf', 'code', 'reason', 'ticket']
+/** Names that our own forms use, of those that a field may have. */
+const TAKEN = ['code', 'reason', 'ticket']
 const MOST_FIELDS = 10
 /** Milliseconds. Without any time nobody could stop it. */
 const SHORTEST_DELAY = 1000

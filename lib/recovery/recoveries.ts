@@ -2,6 +2,7 @@ import type { Accounts } from '../account/accounts'
 import type { Recovered } from '../account/enrolment'
 import { type Form, Records, type Row } from '../account/records'
 import type { Keyring } from '../crypto/keyring'
+import { dateOf } from '../date-of'
 import { UnavailableError } from '../errors'
 import type { SecondFactorStore } from '../stores/store'
 import {
@@ -170,7 +171,8 @@ export class Recoveries {
     return { ...decision, ticket }
   }
 
-  async reject(deciding: Deciding): Promise<Decision> {
+  /** Why is in the event alone: a request that is over needs no reason. */
+  async reject(deciding: Omit<Deciding, 'reason'>): Promise<Decision> {
     const factor = await this.accounts.status(deciding.accountId)
     return this.records.transact(deciding.accountId, (record, now) => reject(record, deciding, factor, now))
   }
@@ -327,10 +329,6 @@ function placeOf({ accountId, request: { askedAt } }: ListedRequest): Place {
 
 function inOrder(a: Place, b: Place): number {
   return a.askedAt - b.askedAt || (a.accountId < b.accountId ? -1 : a.accountId > b.accountId ? 1 : 0)
-}
-
-function dateOf(moment: number | null): Date | null {
-  return moment === null ? null : new Date(moment)
 }
 
 function damagedRow(accountId: string): UnavailableError {

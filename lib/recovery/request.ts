@@ -41,7 +41,7 @@ export interface RecoveryRequest {
   /** What was written last; what it comes to now is `stateOf`. */
   state: Exclude<RecoveryState, 'expired'>
   askedAt: number
-  /** What was typed, by field; nothing once it is over. */
+  /** What was typed, by field; nothing once it is over. While it is approved it stays: support may still say no. */
   answers: Record<string, string>
   /** The host's verdict on them: a hint for support. Null: none yet, or none asked for. */
   matches: boolean | null

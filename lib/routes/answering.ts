@@ -12,6 +12,8 @@ export function answering(
     serve(req, res).catch((error: unknown) => {
       if (error instanceof UnavailableError) {
         rooms.settings.onUnavailable(error)
+        // A file that was begun: nothing else can be answered any more.
+        if (res.headersSent) return next(error)
         const problem: PageProblem = error.uncertain
           ? { code: 'unavailable', about: 'uncertain' }
           : { code: 'unavailable' }

@@ -6,7 +6,7 @@ import type { Page, PageProblem } from '../pages/page'
 import type { Settings } from '../settings'
 import { FRESH_PROOF } from './fresh-proof'
 import type { Route, SessionState } from './route'
-import { demandOn, settingsPage } from './settings'
+import { policyOn, settingsPage } from './settings'
 import { problemOf, type Visit } from './visit'
 
 const admits: readonly SessionState[] = ['verified', 'unenrolled']
@@ -56,7 +56,7 @@ async function submit(visit: Visit): Promise<void> {
 
 async function stateProblem(visit: Visit): Promise<PageProblem | null> {
   if (!(visit.status as AccountStatus).enabled) return { code: 'not_enabled' }
-  return (await demandOn(visit)).required ? { code: 'required_by_policy' } : null
+  return (await policyOn(visit)).required ? { code: 'required_by_policy' } : null
 }
 
 function refuse(visit: Visit, problem: PageProblem): Promise<void> {

@@ -21,7 +21,7 @@ import { settingsRoutes } from './settings'
 import { leaveIfSignedOut } from './signed-out'
 import { Visit } from './visit'
 
-/** Every page and every JSON answer of the plugin. */
+/** Every page and every JSON answer that is there in any app. */
 const routes: readonly Route[] = [
   ...settingsRoutes,
   ...enableRoutes,
@@ -33,7 +33,7 @@ const routes: readonly Route[] = [
 ]
 
 /** With those that are there only where option `recovery` is. */
-export const whereRecovery: readonly Route[] = [
+export const allRoutes: readonly Route[] = [
   ...routes,
   ...recoveryRoutes,
   ...recoveryTicketRoutes,
@@ -42,7 +42,7 @@ export const whereRecovery: readonly Route[] = [
 
 /** Without option `recovery` its URLs are the host's. */
 function routesOf({ recovery }: Settings): readonly Route[] {
-  return recovery ? whereRecovery : routes
+  return recovery ? allRoutes : routes
 }
 
 /** Whether the router serves a path, by any method or by this one, as Express would find it. */

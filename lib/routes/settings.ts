@@ -14,7 +14,7 @@ export const settingsRoutes: Route[] = [
 
 async function show(visit: Visit): Promise<void> {
   if (!visit.program) return visit.page(await settingsPage(visit))
-  const { required, graceUntil } = await demandOn(visit)
+  const { required, graceUntil } = await policyOn(visit)
   const status = visit.status as AccountStatus
   visit.json({
     state: visit.state.state,
@@ -35,7 +35,7 @@ export async function settingsPage(visit: Visit, problem?: PageProblem): Promise
   // Said once; express-session saves it with the end of the request.
   delete visit.marker.justReplaced
   const status = visit.status ?? (await visit.rooms.views.read(visit.account.id))
-  const { required, graceUntil } = await demandOn(visit)
+  const { required, graceUntil } = await policyOn(visit)
   return {
     name: 'settings',
     enabled: status.enabled,
@@ -51,8 +51,8 @@ export async function settingsPage(visit: Visit, problem?: PageProblem): Promise
   }
 }
 
-/** What the host demands of this user: whoever must have a second factor cannot turn it off. */
-export function demandOn({ rooms, req }: Visit): Promise<Demand> {
+/** What the host demands of this user, enrolled or not: whoever must have a second factor cannot turn it off. */
+export function policyOn({ rooms, req }: Visit): Promise<Demand> {
   return rooms.settler.policyOn(userOf(req) as Express.User, req)
 }
 

@@ -1,7 +1,7 @@
 import type { AccountStatus, Accounts } from '../account/accounts'
 import type { AccountView } from './judge'
 
-/** Accounts remembered by one process. */
+/** Accounts remembered by one process: the one that was read or written longest ago gives way. */
 const MOST = 10_000
 
 /** Remembers for a short while what was read of an account, so that a verified request costs no store read. */

@@ -1,5 +1,7 @@
-/** How far the clocks of two processes may differ, milliseconds: what one has just done must count at the other. */
-const CLOCK_SKEW = 60_000
+import { CLOCK_SKEW } from '../account/clock-skew'
+
+/** Milliseconds. Whoever has just entered a code comes back with the next request: below that they never pass. */
+export const SHORTEST_AGE = 1000
 
 /**
  * Whether `moment` lies at most `life` back. What lies further ahead than clocks differ was made under another

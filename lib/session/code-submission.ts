@@ -9,6 +9,7 @@ import type { Settings } from '../settings'
 import type { AccountViews } from './account-views'
 import { deviceLabel } from './device-label'
 import { sessionOf } from './express-sessions'
+import { handOn } from './hand-on'
 import { isHeld, type Marker } from './marker'
 import { userOf } from './passport-session'
 import type { Proof } from './proof'
@@ -73,6 +74,11 @@ export class CodeSubmission {
   /** @throws ConfigurationError `SF_SESSION_MISSING`, `SF_TWO_INSTANCES` */
   stateOf(req: Request): RequestState {
     return knownStateOf(req, this.settings)
+  }
+
+  /** @see handOn */
+  handOn(next: (error: unknown) => void): (error: unknown) => void {
+    return handOn(this.settings, next)
   }
 
   /** The host's user of the session: the one of this request, or the one that half a login holds. */

@@ -11,6 +11,7 @@ import { isHeldBy } from './demand'
 import { deviceHashes } from './device-cookie'
 import type { DueRecovery } from './due-recovery'
 import { save, sessionOf, shapeNextSession } from './express-sessions'
+import { handOn } from './hand-on'
 import { type AccountView, heldGoesOn, judgeLogin } from './judge'
 import { type HeldMarker, isHeld, type Marker, newCsrfSecret, type VerifiedMarker } from './marker'
 import { passportUser, setUser } from './passport-session'
@@ -75,7 +76,7 @@ export class LoginHook {
       }
       if (typeof done !== 'function') throw new Error('req#login requires a callback function')
       this.#logIn(req, res, user, options, logIn)
-        .then((goesOn) => goesOn && done(), done)
+        .then((goesOn) => goesOn && done(), handOn(this.settings, done))
         .catch(next)
     }
 

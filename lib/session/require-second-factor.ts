@@ -6,7 +6,8 @@ import { ConfigurationError } from '../errors'
 import { didYouMean } from '../nearest'
 import type { Answers } from '../pages/answers'
 import type { Settings } from '../settings'
-import { isWithin } from './age'
+import { isWithin, SHORTEST_AGE } from './age'
+import { handOn } from './hand-on'
 import { isOwner } from './owner'
 import { knownStateOf, type RequestState } from './request-factor'
 import { ownPath } from './return-to'
@@ -23,9 +24,6 @@ export interface RequirementOptions {
   /** Where somebody returns whose form was not carried out. Default: the page that it was sent from. */
   returnTo?: string
 }
-
-/** Milliseconds. Whoever has just entered a code comes back with the next request: below that they never pass. */
-const SHORTEST_AGE = 1000
 
 /**
  * Makes the gate of a route: only requests with a proven second factor pass.
@@ -58,9 +56,8 @@ export function createGate(
       )
         return next()
       const demands = methods && { methods: [...methods] }
-      turnAway(settings, answers, req, res, state, { otherwise: settings.returnTo, returnTo, demands }).catch(
-        next,
-      )
+      const wish = { otherwise: settings.returnTo, returnTo, demands }
+      turnAway(settings, answers, req, res, state, wish).catch(handOn(settings, next))
     } catch (error) {
       next(error)
     }

@@ -2,7 +2,9 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { ConfigurationError } from '../errors'
 import type { Answers } from '../pages/answers'
 import { isNavigation } from '../pages/callers'
+import type { Settings } from '../settings'
 import { save, sessionOf } from './express-sessions'
+import { handOn } from './hand-on'
 import type { LoginHook } from './login-hook'
 import { isHeld } from './marker'
 import { withoutRevival } from './no-revival'
@@ -16,6 +18,7 @@ import type { Settler } from './settle'
  * into its state, guards `req.logIn`, and leads people with half a login to the page that completes it.
  */
 export function createSession(
+  settings: Settings,
   site: Site,
   settler: Settler,
   loginHook: LoginHook,
@@ -36,7 +39,8 @@ export function createSession(
   }
 
   function goOn(req: Request, res: Response, state: RequestState, next: NextFunction): void {
-    if (isHeldState(state) && isNavigation(req) && !state.isExempt(req)) leadOn(req, res, state).catch(next)
+    if (isHeldState(state) && isNavigation(req) && !state.isExempt(req))
+      leadOn(req, res, state).catch(handOn(settings, next))
     else next()
   }
 

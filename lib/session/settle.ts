@@ -24,10 +24,13 @@ import {
   userOf,
 } from './passport-session'
 import { type RequestState, type SessionAccount, stateOf } from './request-factor'
+import { ToldOnce } from './told-once'
 import { withhold } from './withhold'
 
 /** Brings a request, its session and what Passport says into one of the session states. */
 export class Settler {
+  readonly #told = new ToldOnce()
+
   constructor(
     private readonly settings: Settings,
     private readonly views: AccountViews,
@@ -46,7 +49,13 @@ export class Settler {
     }
     const marker = session.secondFactor
     if (marker?.state !== 'verified') return false
-    const account = this.settings.account(userOf(req))
+    let account: SessionAccount
+    try {
+      account = this.settings.account(userOf(req))
+    } catch (error) {
+      closeInDoubt(req, state)
+      throw error
+    }
     const view = this.views.remembered(account.id, marker.epoch, marker.device)
     if (view === null || judgeLogin(marker, account.id, view, false).verdict !== 'keep') return false
     this.#becomeVerified(req, account, marker, view.enabled)
@@ -83,7 +92,8 @@ export class Settler {
         const adopted = skippedMarker(account, look.epoch, 0)
         session.secondFactor = adopted
         this.#becomeVerified(req, account, adopted, look.enabled)
-        this.reporter.tell(req, 'verified', account.id, { method: adopted.method, purpose: 'login' })
+        if (this.#told.isFirst(req, 'verified', look.epoch))
+          this.reporter.tell(req, 'verified', account.id, { method: adopted.method, purpose: 'login' })
         return
       }
       switch (judgement.verdict) {
@@ -109,7 +119,8 @@ export class Settler {
           setUser(req, undefined)
           state.become(judgement.as, account)
           await save(req)
-          this.reporter.tell(req, judgement.as === 'pending' ? 'challenged' : 'policy-held', account.id, {})
+          const event = judgement.as === 'pending' ? 'challenged' : 'policy-held'
+          if (this.#told.isFirst(req, event, look.epoch)) this.reporter.tell(req, event, account.id, {})
           return
         }
         case 'log-out':
@@ -121,10 +132,7 @@ export class Settler {
           return
       }
     } catch (error) {
-      // Nothing is known of the account, so for this request nobody is logged in. What is stored stays as it is.
-      withhold(req)
-      setUser(req, undefined)
-      state.become('unavailable', null)
+      closeInDoubt(req, state)
       if (!(error instanceof UnavailableError)) throw error
       this.settings.onUnavailable(error)
     }
@@ -215,6 +223,13 @@ export class Settler {
     if (marker) delete session.secondFactor
     state.become('anonymous', null)
   }
+}
+
+/** Nothing is known of the account, so for this request nobody is logged in. What is stored stays as it is. */
+function closeInDoubt(req: Request, state: RequestState): void {
+  withhold(req)
+  setUser(req, undefined)
+  state.become('unavailable', null)
 }
 
 type HalfMarker = Omit<HeldMarker, 'user' | 'passportKey'>

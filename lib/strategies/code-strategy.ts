@@ -32,6 +32,8 @@ export interface StrategyHost {
 type Outcome =
   | { user: Express.User; backupCodesRemaining: number }
   | { refused: RefusedCode; status: number | undefined }
+  /** Nothing is known of the account: when that came out the host was told why. */
+  | 'unavailable'
 
 /**
  * A Passport strategy that proves a second factor in a session that a password has begun, or proves it again
@@ -57,11 +59,13 @@ export abstract class CodeStrategy {
   authenticate(this: CodeStrategy & StrategyCreatedStatic, req: Request): void {
     this.prove(req)
       .then((outcome) => {
+        if (outcome === 'unavailable')
+          return this.error(new UnavailableError('Nothing is known of the account now'))
         if ('refused' in outcome) return this.fail(outcome.refused, outcome.status as number)
         const { user, backupCodesRemaining } = outcome
         this.success(user, { method: this.name, backupCodesRemaining })
       })
-      .catch((error) => this.error(error))
+      .catch(this.host.submission.handOn((error) => this.error(error)))
   }
 
   /** @internal */
@@ -70,7 +74,7 @@ export abstract class CodeStrategy {
     const state = submission.stateOf(req)
     const { account } = state
     if (state.state === 'must-enrol') return refused('enrolment_required')
-    if (state.state === 'unavailable') throw new UnavailableError('Nothing is known of the account now')
+    if (state.state === 'unavailable') return 'unavailable'
     if (!account) return refused('not_authenticated')
 
     const body = req.body as Record<string, unknown> | undefined

@@ -28,7 +28,7 @@ export function keyText(
 }
 
 /** The same of a text that somebody has entered, or that a cursor has. */
-export function textKey(dialect: SqlDialect, text: string): RawBuilder<string> {
+function textKey(dialect: SqlDialect, text: string): RawBuilder<string> {
   switch (dialect) {
     case 'sqlite':
       return sql<string>`${text}`
