@@ -128,7 +128,7 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
   const accounts = new Accounts(records, now, settings.backupCodes, settings.trustAge)
 
   void warnOfStore(settings.store)
-  if (settings.recovery) void warnOfStore(settings.recovery.store)
+  if (settings.recovery) void warnOfStore(settings.recovery.store, 'recovery.store')
 
   const site: Site = {
     path: settings.path,
@@ -221,9 +221,10 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
     requireSecondFactor: (requirement) => createGate(settings, answers, requirement),
     status: async (id) => accounts.status(accountId(id)),
     async revokeSessions(id) {
-      await accounts.revokeSessions(accountId(id))
-      views.forget(accountId(id))
-      reporter.tell(null, 'sessions-revoked', accountId(id), {})
+      await reporter.evenIfLate(null, accounts.revokeSessions(accountId(id)), () => {
+        views.forget(accountId(id))
+        reporter.tell(null, 'sessions-revoked', accountId(id), {})
+      })
     },
     async forget(id) {
       // The request first: where the second fails, an account that is still there asks to be closed again.
@@ -233,10 +234,10 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
       reporter.tell(null, 'forgotten', accountId(id), {})
     },
     async reset(id) {
-      const wasEnabled = await accounts.reset(accountId(id))
-      views.forget(accountId(id))
-      reporter.tell(null, 'reset', accountId(id), { wasEnabled, by: null, reason: null })
-      return wasEnabled
+      return reporter.evenIfLate(null, accounts.reset(accountId(id)), (wasEnabled) => {
+        views.forget(accountId(id))
+        reporter.tell(null, 'reset', accountId(id), { wasEnabled, by: null, reason: null })
+      })
     },
     async rotateKeys(how) {
       const rotation = await rotate(records, how)

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { AccountRecord, Ruling } from './record'
+import { CLOCK_SKEW } from './sound-clock'
 
 /** A browser at which the user is not asked again for a while. Its token is known to that browser alone. */
 export interface TrustedDevice {
@@ -19,8 +20,6 @@ export interface TrustedDevice {
 
 /** Trusted devices of one account; one more pushes out the one that was not seen for longest. */
 export const MOST_DEVICES = 10
-/** How far the clocks of two processes may differ, milliseconds. */
-const CLOCK_SKEW = 60_000
 
 /** A device to be trusted from now on, and the token for its browser. */
 export function newDevice(

@@ -1,4 +1,5 @@
 import { type AccountRecord, type Failures, type Guarded, NO_FAILURES } from './record'
+import { CLOCK_SKEW } from './sound-clock'
 
 /** The failure in a row that locks first. */
 export const LOCK_AT = 5
@@ -7,9 +8,6 @@ export const FIRST_LOCK = 30_000
 export const LONGEST_LOCK = 3_600_000
 /** The failure in a row that suspends the method until it is replaced (NIST SP 800-63B section 5.2.2: 100). */
 export const SUSPEND_AT = 100
-
-/** How far the clocks of two processes may differ, milliseconds. */
-const CLOCK_SKEW = 60_000
 
 /** Why nothing is evaluated now. */
 export interface Lock {

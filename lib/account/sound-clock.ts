@@ -1,5 +1,8 @@
 import { UnavailableError } from '../errors'
 
+/** How far the clocks of two processes may differ, milliseconds: what one has just done must count at the other. */
+export const CLOCK_SKEW = 60_000
+
 /** Locks and trust end later than now, and are still to be dates that everybody can write. */
 const LAST_MOMENT = Date.UTC(9999, 0, 1)
 

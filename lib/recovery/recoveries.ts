@@ -1,9 +1,12 @@
 import type { Accounts } from '../account/accounts'
 import type { Recovered } from '../account/enrolment'
-import { type Form, Records, type Row } from '../account/records'
+import { asOneStep } from '../account/late'
+import { type Form, Records } from '../account/records'
+import { CLOCK_SKEW } from '../account/sound-clock'
 import type { Keyring } from '../crypto/keyring'
 import { UnavailableError } from '../errors'
 import type { SecondFactorStore } from '../stores/store'
+import { Glance } from './glance'
 import {
   type Asked,
   approve,
@@ -14,6 +17,7 @@ import {
   type Decision,
   endOf,
   type FactorUse,
+  isLeaving,
   isOpen,
   judgeAnswers,
   NO_RECOVERY,
@@ -33,9 +37,10 @@ import {
   withdraw,
 } from './request'
 import { hashOfTicket, join, type Named, newRequestKey, newTicket } from './ticket'
+import { Upkeep } from './upkeep'
 
-/** Rows that are listed at once. */
-const PAGE = 200
+/** Rows that one look at the list goes through. What is over is erased, so that there are as many in a month or so. */
+const MOST_ROWS = 20_000
 
 /** What may be told of a request to whoever asked for it. Never what the answers are worth. */
 export interface RecoveryView {
@@ -79,6 +84,9 @@ const FORM: Form<RecoveryRecord> = {
   serialize: serializeRecovery,
   parse: parseRecovery,
   forgotten: () => NO_RECOVERY,
+  storeName: 'The store of option recovery',
+  leaving: (leaving) => ({ ...NO_RECOVERY, leaving }),
+  isLeaving,
 }
 
 export class RecoveryRecords extends Records<RecoveryRecord> {
@@ -92,12 +100,18 @@ export class RecoveryRecords extends Records<RecoveryRecord> {
  * store or the keys do not answer.
  */
 export class Recoveries {
+  readonly #glance: Glance
+  readonly #upkeep: Upkeep
+
   constructor(
     private readonly records: RecoveryRecords,
     private readonly accounts: Accounts,
     private readonly terms: Terms,
     private readonly now: () => number,
-  ) {}
+  ) {
+    this.#glance = new Glance(records)
+    this.#upkeep = new Upkeep(records, now)
+  }
 
   /** @returns with the ticket for the mail, where a request was made */
   async ask(
@@ -107,10 +121,10 @@ export class Recoveries {
   ): Promise<Asked & { ticket: string }> {
     const key = newRequestKey()
     const { ticket, hash } = newTicket(accountId)
-    const asked = await this.records.transact(accountId, (record, now) =>
-      ask(record, { key, answers, ticket: hash }, factor, now),
-    )
-    return { ...asked, ticket }
+    return this.records.transact(accountId, (present, now) => {
+      const { record, outcome } = ask(present, { key, answers, ticket: hash }, factor, now)
+      return { record, outcome: { ...outcome, ticket } }
+    })
   }
 
   /** Keeps the host's verdict on the answers. */
@@ -121,6 +135,15 @@ export class Recoveries {
   async view(accountId: string, factor: FactorUse): Promise<RecoveryView> {
     const { request } = await this.#change(accountId, (record, now) => tidy(record, factor, now))
     return this.#viewOf(request, factor)
+  }
+
+  /** The open request of an account, for a page that can do without; null: there is none, or it cannot be told at once. */
+  async openView(accountId: string, factor: FactorUse): Promise<RecoveryView | null> {
+    const found = await this.#glance.at(accountId)
+    if (!found) return null
+    const { request } = await this.#change(accountId, (record, now) => tidy(record, factor, now), found)
+    const view = this.#viewOf(request, factor)
+    return view.state !== null && isOpen(view.state) ? view : null
   }
 
   /** What has become of the request that a ticket is of; null: it is of none. */
@@ -164,10 +187,10 @@ export class Recoveries {
     const { accountId } = deciding
     const factor = await this.accounts.status(accountId)
     const { ticket, hash } = newTicket(accountId)
-    const decision = await this.records.transact(accountId, (record, now) =>
-      approve(record, { ...deciding, ticket: hash }, this.terms, factor, now),
-    )
-    return { ...decision, ticket }
+    return this.records.transact(accountId, (present, now) => {
+      const { record, outcome } = approve(present, { ...deciding, ticket: hash }, this.terms, factor, now)
+      return { record, outcome: { ...outcome, ticket } }
+    })
   }
 
   async reject(deciding: Deciding): Promise<Decision> {
@@ -177,27 +200,47 @@ export class Recoveries {
 
   /**
    * Carries out a request whose time has come: first it is claimed, so that from then on nobody cancels it, then the
-   * account's factors go. Whoever comes after a process that died in between does the second part.
+   * account's factors go. Whoever comes after a process that died in between does the second part. A store that does not
+   * answer at once is not waited for: nothing is due then.
    *
    * @returns null: nothing was due; `now`: its factors are off by this very call; `before`: by an earlier one; `spared`:
    *   a code was accepted at that very moment, so nothing was taken off
    */
   async complete(accountId: string, factor: FactorUse): Promise<Recovered | null> {
-    const due = await this.#change(accountId, (record, now) => claim(record, factor, now))
+    const found = await this.#glance.at(accountId)
+    if (!found || !claim(found, factor, this.now()).outcome) return null
+    await this.#mustNotBeAhead(accountId, found)
+    const due = await asOneStep(this.#change(accountId, (record, now) => claim(record, factor, now), found))
     if (!due) return null
     const recovered = await this.accounts.recover(accountId, due)
     if (recovered === 'spared') {
-      await this.records.transact(accountId, (record, now) => withdraw(record, due.key, now))
+      await asOneStep(this.records.transact(accountId, (record, now) => withdraw(record, due.key, now)))
     }
     return recovered
   }
 
   /**
+   * One process whose clock is ahead must not take the owner's time away: a store that has a clock of its own has a say.
+   *
+   * @throws UnavailableError where by the store's clock it is not time yet
+   */
+  async #mustNotBeAhead(accountId: string, { request }: RecoveryRecord): Promise<void> {
+    const { effectiveAt } = request ?? {}
+    const clock = effectiveAt ? await this.records.storeClock() : null
+    if (!effectiveAt || clock === null || clock + CLOCK_SKEW >= effectiveAt) return
+    const error = new UnavailableError(
+      'An approved recovery is due by the clock of this process, and not by that of the store of option recovery: set ' +
+        'both by NTP',
+    )
+    throw Object.assign(error, { accountId })
+  }
+
+  /**
    * Some of the requests that wait for something, the oldest first, also those that came to nothing by themselves.
-   * Erases on the way what is of no use any more.
+   * What is of no use any more is erased afterwards, in the background.
    *
    * @param after the place that the page before ended at; null: from the first
-   * @param told hears of a row that does not open, or from which nothing could be erased
+   * @param told hears of a row that does not open, of rows that could not be erased, and of too many
    */
   async list(
     { after, limit }: { after: Place | null; limit: number },
@@ -210,8 +253,8 @@ export class Recoveries {
     const requests: ListedRequest[] = []
     for (const { accountId, record } of page) {
       const factor = statuses.get(accountId) ?? null
-      const { request } = await this.#tidied(accountId, record, factor, told)
-      // Decided by somebody since it was listed.
+      const { request } = this.#tidied(accountId, record, factor, told)
+      // Forgotten by now.
       if (!request || !isOpen(request.state)) continue
       const id = join({ key: request.key, accountId })
       requests.push({ id, accountId, request, state: stateOf(request, factor, this.now()) })
@@ -226,50 +269,45 @@ export class Recoveries {
   /** Every account whose request is not decided. */
   async #waiting(told: (error: UnavailableError) => void): Promise<(Place & { record: RecoveryRecord })[]> {
     const waiting: (Place & { record: RecoveryRecord })[] = []
-    for (let after: string | null = null; ; ) {
-      const rows: Row<RecoveryRecord>[] = await this.records.list(after, PAGE)
-      for (const { accountId, record: found } of rows) {
-        if (found === null) {
-          told(damagedRow(accountId))
-          continue
-        }
-        const record = await this.#tidied(accountId, found, null, told)
-        const { request } = record
-        if (request && isOpen(request.state)) waiting.push({ askedAt: request.askedAt, accountId, record })
+    const { rows, others, whole } = await this.records.activatedRows(MOST_ROWS)
+    if (!whole) told(tooManyRows())
+    for (const { accountId, record: found } of rows) {
+      if (found === null) {
+        told(damagedRow(accountId))
+        continue
       }
-      if (rows.length < PAGE) return waiting
-      after = rows.at(-1)?.accountId ?? null
+      const record = this.#tidied(accountId, found, null, told)
+      const { request } = record
+      if (request && isOpen(request.state)) waiting.push({ askedAt: request.askedAt, accountId, record })
     }
+    this.#upkeep.takeOthers(others, told)
+    return waiting
   }
 
-  /** The record without what is of no use any more. Where that cannot be erased now, the list is shown all the same. */
-  async #tidied(
+  /** The record without what is of no use any more, which is erased when there is time. */
+  #tidied(
     accountId: string,
     record: RecoveryRecord,
     factor: FactorUse | null,
     told: (error: UnavailableError) => void,
-  ): Promise<RecoveryRecord> {
-    const now = this.now()
-    const { record: next } = tidy(record, factor, now)
-    if (next === record) return record
-    try {
-      return await this.records.transact(accountId, (latest, now) => tidy(latest, factor, now))
-    } catch (error) {
-      if (!(error instanceof UnavailableError)) throw error
-      told(error)
-      return next
-    }
+  ): RecoveryRecord {
+    const { record: next } = tidy(record, factor, this.now())
+    if (next !== record) this.#upkeep.take(accountId, factor, told)
+    return next
   }
 
   /**
    * Applies a rule where it would change something. What anybody may ask for, as often as they like, does not stand in
    * the account's line.
+   *
+   * @param found what was just read
    */
   async #change<Outcome>(
     accountId: string,
     rule: (record: RecoveryRecord, now: number) => Ruling<Outcome>,
+    found?: RecoveryRecord,
   ): Promise<Outcome> {
-    const record = await this.records.read(accountId)
+    const record = found ?? (await this.records.read(accountId))
     const ruling = rule(record, this.now())
     return ruling.record === record ? ruling.outcome : this.records.transact(accountId, rule)
   }
@@ -311,4 +349,10 @@ function dateOf(moment: number | null): Date | null {
 
 function damagedRow(accountId: string): UnavailableError {
   return Object.assign(new UnavailableError('A recovery record does not open'), { accountId })
+}
+
+function tooManyRows(): UnavailableError {
+  return new UnavailableError(
+    `The store of option recovery has more than ${MOST_ROWS} rows: the list of requests may lack some`,
+  )
 }

@@ -1,5 +1,4 @@
-/** How far the clocks of two processes may differ, milliseconds: what one has just done must count at the other. */
-const CLOCK_SKEW = 60_000
+import { CLOCK_SKEW } from '../account/sound-clock'
 
 /**
  * Whether `moment` lies at most `life` back. What lies further ahead than clocks differ was made under another
