@@ -39,16 +39,12 @@ export class TimeLimit {
 
   /** @throws UnavailableError when the time is up */
   check(): void {
-    if (this.over) throw this.#timeIsUp()
+    if (this.#over || this.left <= 0) throw this.#timeIsUp()
   }
 
   /** Milliseconds that are left. */
   get left(): number {
     return this.#end - performance.now()
-  }
-
-  get over(): boolean {
-    return this.#over || this.left <= 0
   }
 
   #timeIsUp(): UnavailableError {

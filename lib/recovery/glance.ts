@@ -1,5 +1,3 @@
-import { TimeLimit } from '../account/time-limit'
-import { UnavailableError } from '../errors'
 import type { RecoveryRecords } from './recoveries'
 import type { RecoveryRecord } from './request'
 
@@ -27,12 +25,13 @@ export class Glance {
    */
   async at(accountId: string): Promise<RecoveryRecord | null> {
     if (performance.now() < this.#awayUntil) return null
-    const time = new TimeLimit(this.patience)
+    const begun = performance.now()
     try {
       return await this.records.read(accountId, this.patience)
     } catch (error) {
       // One that says at once that it is away keeps nobody waiting.
-      if (error instanceof UnavailableError && time.over) this.#awayUntil = performance.now() + AWAY_FOR
+      const now = performance.now()
+      if (now - begun > this.patience / 2) this.#awayUntil = now + AWAY_FOR
       throw error
     }
   }
