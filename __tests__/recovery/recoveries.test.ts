@@ -298,7 +298,7 @@ describe('a look at the list', () => {
     await expect(recoveries.list({ after: null, limit: 50 }, fail)).rejects.toThrow(
       'The store of option recovery did not answer in time',
     )
-  })
+  }, 10_000)
 
   test('writes nothing by itself, and what is over is gone soon after it', async () => {
     const requests = new MemoryStore()
