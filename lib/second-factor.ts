@@ -133,7 +133,7 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
   const accounts = new Accounts(records, now, settings.backupCodes, settings.trustAge)
 
   void warnOfStore(settings.store)
-  if (settings.recovery) void warnOfStore(settings.recovery.store)
+  if (settings.recovery) void warnOfStore(settings.recovery.store, 'recovery.store')
 
   const routerThere = new RouterThere(settings.path)
   const site: Site = {
@@ -239,9 +239,10 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
     ),
     status: async (id) => accounts.status(accountId(id)),
     async revokeSessions(id) {
-      await accounts.revokeSessions(accountId(id))
-      views.forget(accountId(id))
-      reporter.tell(null, 'sessions-revoked', accountId(id), {})
+      await reporter.evenIfLate(null, accounts.revokeSessions(accountId(id)), () => {
+        views.forget(accountId(id))
+        reporter.tell(null, 'sessions-revoked', accountId(id), {})
+      })
     },
     async forget(id) {
       // The request first: where the second fails, an account that is still there asks to be closed again.
@@ -251,9 +252,10 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
       reporter.tell(null, 'forgotten', accountId(id), {})
     },
     async reset(id) {
-      const wasEnabled = await accounts.reset(accountId(id))
-      views.forget(accountId(id))
-      reporter.tell(null, 'reset', accountId(id), { wasEnabled, by: null, reason: null })
+      const wasEnabled = await reporter.evenIfLate(null, accounts.reset(accountId(id)), (wasEnabled) => {
+        views.forget(accountId(id))
+        reporter.tell(null, 'reset', accountId(id), { wasEnabled, by: null, reason: null })
+      })
       await endRequestByReset(rooms, accountId(id))
       return wasEnabled
     },

@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+import { asOneStep, lateOutcome } from '../../lib/account/late'
 import { withFailure } from '../../lib/account/lockout'
 import { type AccountRecord, EMPTY_RECORD, revokeSessions } from '../../lib/account/record'
 import { AccountRecords } from '../../lib/account/records'
@@ -396,7 +398,7 @@ describe('a row that was tampered with does not open', () => {
 })
 
 describe('a store that takes too long', () => {
-  const PATIENCE = 40
+  const PATIENCE = 100
   /** Answers only when it is told to. */
   class SlowStore extends TestStore {
     readonly waiting: (() => void)[] = []
@@ -480,6 +482,95 @@ describe('a store that takes too long', () => {
     await new Promise(setImmediate)
     expect(outcome).not.toHaveBeenCalled()
     expect(await hasty.transact('a', count)).toBe(2)
+  })
+
+  describe('to write, and has written after all,', () => {
+    /** What is known by the time that everything that can go on has gone on. */
+    const known = async (late: Promise<unknown> | null) => {
+      let found: unknown = 'nothing'
+      late?.then((outcome) => {
+        found = outcome
+      })
+      for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+      return found
+    }
+    const failed = async (task: Promise<unknown>) => {
+      const error = await task.catch((error) => error)
+      expect(error).toBeInstanceOf(UnavailableError)
+      return error as UnavailableError
+    }
+
+    test('gives its outcome to those who tell of it, and its error holds nothing of it', async () => {
+      slow.slow = 'compareAndSet'
+      const error = await failed(
+        hasty.transact('a', (record, now) => ({ ...count(record, now), outcome: 'a backup code' })),
+      )
+      const late = lateOutcome(error)
+      expect(await known(late)).toBe('nothing')
+      slow.answer()
+      expect(await late).toBe('a backup code')
+      expect(inspect(error, { depth: 9, showHidden: true })).not.toContain('a backup code')
+      expect(JSON.stringify(error)).not.toContain('a backup code')
+    })
+
+    test('is found by its seal where the answer is lost', async () => {
+      const { get } = slow
+      let away = 3
+      slow.compareAndSet = async (...write) => {
+        slow.get = async (accountId) => {
+          if (--away >= 0) throw new Error('refused')
+          return get.call(slow, accountId)
+        }
+        await slow.rows.compareAndSet(...write)
+        await new Promise((resolve) => setTimeout(resolve, 2 * PATIENCE))
+        throw new Error('connection lost')
+      }
+      expect(await lateOutcome(await failed(hasty.transact('a', count)))).toBe(1)
+    })
+
+    test('is found where the answer never comes', async () => {
+      slow.compareAndSet = async (...write) => {
+        await slow.rows.compareAndSet(...write)
+        return new Promise(() => {})
+      }
+      expect(await lateOutcome(await failed(hasty.transact('a', count)))).toBe(1)
+    })
+
+    test.each<[string, () => Promise<boolean>]>([
+      ['lost', () => Promise.reject(new Error('connection lost'))],
+      ['no', async () => false],
+    ])(
+      'or has not: an answer that is %s is no outcome, and nothing is written any more',
+      async (_what, answer) => {
+        let settle = () => {}
+        let writes = 0
+        slow.compareAndSet = async () => {
+          writes++
+          await new Promise<void>((resolve) => {
+            settle = resolve
+          })
+          return answer()
+        }
+        const late = lateOutcome(await failed(hasty.transact('a', count)))
+        settle()
+        const gets = slow.gets
+        expect(await known(late)).toBe('nothing')
+        expect(writes).toBe(1)
+        expect(slow.gets - gets).toBeLessThan(10)
+        expect(await slow.rows.get('a')).toBeNull()
+      },
+    )
+
+    test('nothing is late where nothing was sent', async () => {
+      slow.slow = 'get'
+      expect(lateOutcome(await failed(hasty.transact('a', count)))).toBeNull()
+      expect(lateOutcome(new Error('of the host'))).toBeNull()
+    })
+
+    test('one of several steps is no outcome', async () => {
+      slow.slow = 'compareAndSet'
+      expect(lateOutcome(await failed(asOneStep(hasty.transact('a', count))))).toBeNull()
+    })
   })
 
   test('is waited for as long as it takes to prepare, but never beyond the limit', async () => {

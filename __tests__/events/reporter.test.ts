@@ -1,4 +1,6 @@
 import type { Request } from 'express'
+import { keepForLate } from '../../lib/account/late'
+import { UnavailableError } from '../../lib/errors'
 import { SecondFactorEvents } from '../../lib/events/events'
 import { originOf, Reporter } from '../../lib/events/reporter'
 import { Clock } from '../support/clock'
@@ -104,5 +106,50 @@ describe('where a request came from', () => {
     const silent = world(() => undefined)
     silent.reporter.tell(req, 'disabled', 'u-alice', {})
     expect(silent.told).toHaveLength(1)
+  })
+})
+
+describe('what may come late', () => {
+  /** Fails like a call whose time was up, and whose write is known to be on record once `land` is called. */
+  function slow() {
+    const error = new UnavailableError('The factor store did not answer in time')
+    let land = () => {}
+    const landed = new Promise<string>((resolve) => {
+      land = () => resolve('done')
+    })
+    keepForLate(error, () => landed)
+    return { error, land, work: Promise.reject(error) as Promise<string> }
+  }
+
+  test('is told at once where it comes in time', async () => {
+    const { reporter } = world()
+    const tell = jest.fn()
+    expect(await reporter.evenIfLate(req, Promise.resolve('done'), tell)).toBe('done')
+    expect(tell.mock.calls).toEqual([['done', false]])
+  })
+
+  test('fails, and is told once it is on record, with where the request came from then', async () => {
+    const { reporter, told } = world()
+    const { error, land, work } = slow()
+    // An address that is gone with its connection.
+    const gone: { ip?: string | undefined } = { ip: '192.0.2.7' }
+    const request = gone as unknown as Request
+    const tell = jest.fn(() => reporter.tell(request, 'disabled', 'u-alice', {}))
+    await expect(reporter.evenIfLate(request, work, tell)).rejects.toBe(error)
+    delete gone.ip
+    await new Promise(setImmediate)
+    expect(told).toEqual([])
+    land()
+    await new Promise(setImmediate)
+    expect(tell.mock.calls).toEqual([['done', true]])
+    expect(told).toMatchObject([{ name: 'disabled', ip: '192.0.2.7' }])
+  })
+
+  test('is no news where it fails for another reason', async () => {
+    const { reporter } = world()
+    const tell = jest.fn()
+    const error = new Error('of the host')
+    await expect(reporter.evenIfLate(null, Promise.reject(error), tell)).rejects.toBe(error)
+    expect(tell).not.toHaveBeenCalled()
   })
 })

@@ -351,7 +351,7 @@ test('the link of an earlier request says nothing of the present one', async () 
   await decide(world, 'reject')
   await ask(world)
   await decide(world, 'approve', { name: 'grace' })
-  expect((await new Client(world.app).get(url)).body).toEqual({ state: 'expired', effectiveAt: null })
+  expect((await new Client(world.app).get(url)).body).toEqual({ state: 'rejected', effectiveAt: null })
 })
 
 test('a host that skips logins cannot skip what a recovery demands', async () => {

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { MemoryStore, type SecondFactorStore, SqlStore } from 'express-second-factor'
+import { MemoryStore, type SecondFactorStore, SqlStore, type StoreReport } from 'express-second-factor'
 import Database from 'libsql'
 import { Accounts } from '../../lib/account/accounts'
 import { disable, enrol, replace } from '../../lib/account/enrolment'
@@ -13,6 +13,7 @@ import { NO_RECOVERY } from '../../lib/recovery/request'
 import { readRequestId, readTicket } from '../../lib/recovery/ticket'
 import { KEY } from '../support/app'
 import { Clock } from '../support/clock'
+import { until } from './world'
 
 const DAY = 86_400_000
 const answers = { phone: '1' }
@@ -246,7 +247,8 @@ describe('the list', () => {
     await opened.recoveries.cancelByTicket(ticket)
     clock.time += 30 * DAY
     await requested(opened, 'c')
-    // Requested a month ago: expired for 23 days. Cancelled a month ago: erased.
+    // Requested a month ago: expired for 23 days. Cancelled a month ago: erased, and no row is left.
+    await until(async () => (await requests.get('b')) === null)
     expect(await opened.recoveryRecords.read('b')).toEqual(NO_RECOVERY)
     const states = (listed: ListedRequest[]) => listed.map(({ accountId, state }) => [accountId, state])
     expect(states(await all(opened))).toEqual([['c', 'requested']])
@@ -284,6 +286,147 @@ describe('the list', () => {
     clock.time += 7 * DAY
     expect(await walk(true)).toEqual([...ids].reverse())
     expect([await walk(false), await opened.recoveries.countOpen()]).toEqual([[], 0])
+  })
+})
+
+describe('a look at the list', () => {
+  const status = { enabled: true, since: 1, lastUsedAt: null }
+
+  test('opens the rows of open requests alone', async () => {
+    const opened = open({ factors: new MemoryStore(), requests: new MemoryStore() })
+    for (let i = 0; i < 30; i++) {
+      await opened.recoveries.ask(`over-${i}`, answers, status)
+      await opened.recoveries.cancel(`over-${i}`, status)
+    }
+    await enrolAndAsk(opened, 'open')
+    const unseal = jest.spyOn(Keyring.prototype, 'open')
+    expect((await all(opened)).map(({ accountId }) => accountId)).toEqual(['open'])
+    // The request, and its account.
+    expect(unseal).toHaveBeenCalledTimes(2)
+    unseal.mockRestore()
+  })
+
+  test('waits for a store that hangs no longer than any call', async () => {
+    const requests = Object.assign(new MemoryStore(), { list: () => new Promise<never>(() => {}) })
+    const { accounts } = open({ factors: new MemoryStore(), requests: new MemoryStore() })
+    const records = new RecoveryRecords(requests, new Keyring([KEY]), clock.now, 1000)
+    const recoveries = new Recoveries(records, accounts, { approvals: 1, delay: DAY }, clock.now)
+    await expect(recoveries.list({ after: null, limit: 50 }, fail)).rejects.toThrow(
+      'The store of option recovery did not answer in time',
+    )
+  }, 10_000)
+
+  test('writes nothing by itself, and what is over is gone soon after it', async () => {
+    const requests = new MemoryStore()
+    const opened = open({ factors: new MemoryStore(), requests })
+    for (let i = 0; i < 40; i++) await opened.recoveries.ask(`old-${i}`, answers, status)
+    // An emptied row, as an earlier version left them.
+    await opened.recoveryRecords.transact('empty', (record) => ({
+      record: { ...record },
+      outcome: null,
+    }))
+    expect(await requests.get('empty')).not.toBeNull()
+    clock.time += 37 * DAY
+    const write = jest.spyOn(requests, 'compareAndSet')
+    expect(await all(opened)).toEqual([])
+    expect(write).not.toHaveBeenCalled()
+    await until(async () => (await requests.list(null, 100)).length === 0)
+  })
+
+  test('goes through so many rows and no more, and says so', async () => {
+    const rows = Array.from({ length: 1000 }, (_, i) => ({
+      accountId: String(i),
+      record: { version: 1, activated: false, sealed: '' },
+    }))
+    let pages = 0
+    const requests = Object.assign(new MemoryStore(), {
+      list: async () => {
+        pages++
+        return rows
+      },
+      get: () => Promise.reject(new Error('away')),
+    })
+    const told: string[] = []
+    const opened = open({ factors: new MemoryStore(), requests })
+    expect(await all(opened, ({ message }) => told.push(message))).toEqual([])
+    expect([pages, told]).toEqual([20, [expect.stringContaining('more than 20000 rows')]])
+    // The store is away: after three rows no other one is asked for.
+    await until(() => told.length === 4)
+    const get = jest.spyOn(requests, 'get')
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(get).not.toHaveBeenCalled()
+  })
+
+  test('who asks while the row is being erased loses nothing', async () => {
+    const requests = new MemoryStore()
+    const place = { factors: new MemoryStore(), requests }
+    const [one, other] = [open(place), open(place)]
+    await one.recoveries.ask('a', answers, status)
+    clock.time += 37 * DAY
+    const erase = requests.delete.bind(requests)
+    let asking: Promise<unknown> | undefined
+    let erased = false
+    requests.delete = async (accountId) => {
+      // Another process, between the mark and the erasing.
+      asking ??= other.recoveries.ask('a', answers, status)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      await erase(accountId)
+      erased = true
+    }
+    expect(await all(one)).toEqual([])
+    await until(() => asking !== undefined)
+    // Not before the row is gone: it would go with it.
+    expect(await asking).toMatchObject({ asked: 'new' })
+    await until(() => erased)
+    expect((await one.recoveryRecords.read('a')).request?.state).toBe('requested')
+  })
+
+  test('a row whose erasing nobody finished is written again a minute later', async () => {
+    const requests = new MemoryStore()
+    const opened = open({ factors: new MemoryStore(), requests })
+    await opened.recoveries.ask('a', answers, status)
+    clock.time += 37 * DAY
+    // The process dies between the mark and the erasing.
+    requests.delete = () => new Promise(() => {})
+    void all(opened, () => {})
+    await until(async () => (await opened.recoveryRecords.read('a')).leaving !== undefined)
+    const other = open({ factors: new MemoryStore(), requests })
+    await expect(other.recoveries.ask('a', answers, status)).rejects.toThrow('all the time')
+    clock.time += 60_000
+    expect(await other.recoveries.ask('a', answers, status)).toMatchObject({ asked: 'new' })
+  })
+})
+
+describe('the clock of the store', () => {
+  const ahead = async (inspect: () => Promise<StoreReport>) => {
+    const requests = Object.assign(new MemoryStore(), { inspect })
+    const opened = open({ factors: new MemoryStore(), requests })
+    const { named } = await requested(opened)
+    await opened.recoveries.approve({ ...named, by: 'ada', reason: 'r' })
+    const approvedAt = clock.time
+    clock.time += DAY
+    const complete = async () => opened.recoveries.complete('alice', await opened.accounts.status('alice'))
+    return { opened, approvedAt, complete }
+  }
+
+  test('keeps a process whose clock is ahead from carrying out a recovery', async () => {
+    let store = 0
+    const { opened, approvedAt, complete } = await ahead(async () => ({ clock: store, warnings: [] }))
+    store = approvedAt + DAY - 60_001
+    await expect(complete()).rejects.toThrow(/clock of this process.*NTP/)
+    expect((await opened.accounts.status('alice')).enabled).toBe(true)
+    // Nothing was claimed: the owner can still stop it.
+    expect((await opened.recoveryRecords.read('alice')).request?.state).toBe('approved')
+    store = approvedAt + DAY - 60_000
+    expect(await complete()).toBe('now')
+  })
+
+  test.each<[string, () => Promise<StoreReport>]>([
+    ['has none', async () => ({ clock: null, warnings: [] })],
+    ['may not tell', () => Promise.reject(new Error('permission denied'))],
+  ])('a store that %s has no say', async (_what, inspect) => {
+    const { complete } = await ahead(inspect)
+    expect(await complete()).toBe('now')
   })
 })
 
@@ -329,13 +472,15 @@ describe('what is of no use any more', () => {
     expect((await opened.recoveries.view('seen', await opened.accounts.status('seen'))).state).toBe('expired')
     expect(await typed('seen')).toEqual({})
     expect(await all(opened)).toEqual([])
-    for (const id of ['expired', 'withdrawn']) expect(await typed(id)).toEqual({})
     const listed = await over(opened)
     expect(listed.map(({ accountId, state, request }) => [accountId, state, request.answers])).toEqual([
       ['withdrawn', 'withdrawn', {}],
       ['seen', 'expired', {}],
       ['expired', 'expired', {}],
     ])
+    for (const id of ['expired', 'withdrawn']) {
+      await until(async () => Object.keys((await typed(id)) ?? {}).length === 0)
+    }
   })
 
   test('a reset is kept as what has ended it, also when there is a new factor', async () => {
@@ -352,7 +497,8 @@ describe('what is of no use any more', () => {
       await opened.records.transact(id, (record, now) =>
         enrol(record, { secret: Buffer.alloc(20, 8), step: 0, clockSide: 0 }, nobodyKnows, now),
       )
-      expect((await opened.recoveryRecords.read(id)).request).toMatchObject({ state: 'reset', answers: {} })
+      await until(async () => (await opened.recoveryRecords.read(id)).request?.state === 'reset')
+      expect((await opened.recoveryRecords.read(id)).request?.answers).toEqual({})
     }
     const states = (await over(opened)).map(({ accountId, state }) => [accountId, state])
     expect(Object.fromEntries(states)).toEqual({ told: 'reset', seen: 'reset', disabled: 'withdrawn' })

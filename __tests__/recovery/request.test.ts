@@ -171,6 +171,39 @@ describe('its time', () => {
   })
 })
 
+test('asks of a process whose clock is a little ahead count among the five of a day', () => {
+  let record = NO_RECOVERY
+  const ahead = START + 30_000
+  for (let i = 0; i < 5; i++)
+    record = cancel(asked(ahead, record, `key-${i}`).record, null, factor, ahead).record
+  expect(asked(START, record, 'key-6').outcome).toEqual({ asked: 'too-often', until: ahead + DAY })
+  // Far ahead is no skew: it was made by a clock that has been set back since.
+  const far = { ...record, asked: record.asked.map(() => START + HOUR) }
+  expect(asked(START, far, 'key-6').outcome).toMatchObject({ asked: 'new' })
+})
+
+describe('the ticket of an earlier request', () => {
+  test.each<[RecoveryState, (record: RecoveryRecord) => RecoveryRecord, number]>([
+    ['cancelled', (record) => cancel(record, null, factor, START).record, START],
+    ['rejected', (record) => rejected(record).record, START],
+    ['completed', (record) => claim(approved(record).record, factor, START + DAY).record, START + DAY],
+    ['expired', (record) => record, START + 7 * DAY],
+  ])('says what became of it: %s', (state, end, at) => {
+    const again = asked(at, end(asked().record), 'key-2').record
+    expect(again.request?.key).toBe('key-2')
+    expect(stateByTicket(again, 'ticket of key-1', factor, at)).toBe(state)
+    expect(stateByTicket(again, 'ticket of key-2', factor, at)).toBe('requested')
+    const third = asked(at + 7 * DAY, again, 'key-3').record
+    expect(stateByTicket(third, 'ticket of key-1', factor, at + 7 * DAY)).toBe(state)
+  })
+
+  test('of a record that an earlier version has written is over', () => {
+    const old = JSON.stringify({ v: 1, request: null, asked: [START], spent: ['ticket of key-1'] })
+    expect(stateByTicket(parseRecovery(old), 'ticket of key-1', factor, START)).toBe('expired')
+    expect(stateByTicket(parseRecovery(old), 'another', factor, START)).toBeNull()
+  })
+})
+
 test('what is over is forgotten after thirty days', () => {
   const { record } = asked()
   expect(isForgettable(record, START + 37 * DAY - 1)).toBe(false)

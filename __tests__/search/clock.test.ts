@@ -7,7 +7,8 @@ import { base32 } from '../../lib/authenticators/base32'
 import { stepAt } from '../../lib/authenticators/totp'
 import { Keyring } from '../../lib/crypto/keyring'
 import { UnavailableError } from '../../lib/errors'
-import { KEY } from '../support/app'
+import { ask, createWorld, decide, ticketOf } from '../recovery/world'
+import { createTestApp, KEY } from '../support/app'
 import { Authenticator } from '../support/authenticator'
 import { Client } from '../support/client'
 import { Clock } from '../support/clock'
@@ -245,4 +246,58 @@ test('over HTTP, an hour back: half a login begins anew, a proof is not fresh, a
   await pending.login()
   expect((await pending.challenge(phone.code())).status).toBe(401)
   expect((await pending.challenge(backupCodes[0])).status).toBe(200)
+})
+
+describe('a recovery, approved to take effect in a day', () => {
+  const approved = async () => {
+    const world = await createWorld()
+    await ask(world)
+    await decide(world, 'approve')
+    const code = async () => (await new Client(world.app).login()).body.code
+    return { world, code }
+  }
+
+  test('the clock set back: it waits for as long, the owner can stop it, and then it takes effect', async () => {
+    const { world, code } = await approved()
+    const due = world.clock.time + 24 * HOUR
+    world.clock.time -= 48 * HOUR
+    expect(await code()).toBe('second_factor_required')
+    world.clock.time = due - 1
+    expect(await code()).toBe('second_factor_required')
+    world.clock.time = due
+    expect(await code()).toBe('enrolment_required')
+  })
+
+  test('stopped while the clock is set back, it stays stopped', async () => {
+    const { world, code } = await approved()
+    world.clock.time -= 48 * HOUR
+    const ticket = ticketOf(world)
+    const stopped = await new Client(world.app).send('POST', '/two-factor/recovery/cancel', { ticket })
+    expect(stopped.status).toBe(200)
+    world.clock.time += 72 * HOUR
+    expect(await code()).toBe('second_factor_required')
+  })
+
+  // As docs/recovery.md says, where the store has no clock of its own.
+  test('the clock set forward by a day: it takes effect at once', async () => {
+    const { world, code } = await approved()
+    world.clock.time += 24 * HOUR
+    expect(await code()).toBe('enrolment_required')
+  })
+
+  test('set forward by more than a week beyond: it has expired, and nothing is taken off', async () => {
+    const { world, code } = await approved()
+    world.clock.time += 9 * 24 * HOUR
+    expect(await code()).toBe('second_factor_required')
+  })
+})
+
+test('over HTTP, an hour back: an authenticator that was being set up is begun anew', async () => {
+  const { app, clock } = createTestApp()
+  const client = new Client(app)
+  await client.login()
+  expect((await client.post('/two-factor/enable', {}, '/two-factor')).status).toBe(201)
+  expect((await client.get('/two-factor/enable')).status).toBe(200)
+  clock.time -= HOUR
+  expect((await client.get('/two-factor/enable')).body.code).toBe('no_enrolment')
 })

@@ -1,4 +1,5 @@
 import { createSecondFactor, MemoryStore, type StoreReport } from 'express-second-factor'
+import { warnOfStore } from '../../lib/stores/warnings'
 import { KEY } from '../support/app'
 
 afterEach(() => jest.restoreAllMocks())
@@ -54,4 +55,20 @@ test('nor is one that never answers', async () => {
 
 test('a store without complaints is silent', async () => {
   expect(await warningsOf(async () => ({ clock: 0, warnings: [] }))).toEqual([])
+})
+
+test('of the store of option recovery it is said that it is that one, and the command line is no advice', async () => {
+  const emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation(() => {})
+  const rows = { get: async () => null, compareAndSet: async () => true }
+  await warnOfStore(
+    { ...rows, inspect: async () => ({ clock: null, warnings: ['It evicts.'] }) },
+    'recovery.store',
+  )
+  await warnOfStore({ ...rows, inspect: () => Promise.reject(new Error('refused')) }, 'recovery.store')
+  const [evicts, refused] = emitWarning.mock.calls.map(([text]) => String(text))
+  expect(evicts).toBe('Option recovery.store: It evicts.')
+  expect(refused).toMatch(
+    /^Option recovery\.store: This store could not be asked.*refused.*start the app again\.$/,
+  )
+  expect(refused).not.toMatch(/doctor|factor store/)
 })

@@ -11,6 +11,7 @@ import {
   reset,
   type StagedEnrolment,
 } from './enrolment'
+import { asOneStep } from './late'
 import { type Lock, lockOf, withFailure, withoutFailures } from './lockout'
 import { type AccountRecord, isEnrolled, type Method, type Ruling, revokeSessions } from './record'
 import type { AccountRecords } from './records'
@@ -268,29 +269,39 @@ export class Accounts {
    * @returns `lock`: the one under which it was not looked at, or the one that a wrong one has brought about
    */
   async checkPassword(accountId: string, check: () => Promise<boolean>): Promise<PasswordVerdict> {
-    const { evaluate, lock } = await this.#records.transact(accountId, (record, now) => {
-      const present = lockOf(record, 'password', now)
-      if (present) return { record, outcome: { evaluate: false, lock: present } }
-      const failed = withFailure(record, 'password', now)
-      return { record: failed, outcome: { evaluate: true, lock: lockOf(failed, 'password', now) } }
-    })
+    const { evaluate, lock } = await asOneStep(
+      this.#records.transact(accountId, (record, now) => {
+        const present = lockOf(record, 'password', now)
+        if (present) return { record, outcome: { evaluate: false, lock: present } }
+        const failed = withFailure(record, 'password', now)
+        return { record: failed, outcome: { evaluate: true, lock: lockOf(failed, 'password', now) } }
+      }),
+    )
     if (!evaluate) return { verdict: 'locked', lock: lock as Lock }
     if (!(await check())) return { verdict: 'wrong', lock }
-    await this.#records.transact(accountId, (record) => ({
-      record: withoutFailures(record, 'password'),
-      outcome: null,
-    }))
+    await asOneStep(
+      this.#records.transact(accountId, (record) => ({
+        record: withoutFailures(record, 'password'),
+        outcome: null,
+      })),
+    )
     return { verdict: 'right' }
   }
 
   /** Ends every session's proof and pending login; answers the new epoch. */
-  async revokeSessions(accountId: string): Promise<number> {
-    return (await this.#records.transact(accountId, revokeSessions)).epoch
+  revokeSessions(accountId: string): Promise<number> {
+    return this.#records.transact(accountId, (present) => {
+      const { record, outcome } = revokeSessions(present)
+      return { record, outcome: outcome.epoch }
+    })
   }
 
   /** Takes every factor, code and lock off, and ends all sessions; answers whether it was enabled. */
-  async reset(accountId: string): Promise<boolean> {
-    return (await this.#records.transact(accountId, reset)).wasEnabled
+  reset(accountId: string): Promise<boolean> {
+    return this.#records.transact(accountId, (present, now) => {
+      const { record, outcome } = reset(present, now)
+      return { record, outcome: outcome.wasEnabled }
+    })
   }
 
   /**

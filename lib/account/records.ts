@@ -3,6 +3,7 @@ import type { Keyring } from '../crypto/keyring'
 import { ConfigurationError, UnavailableError } from '../errors'
 import { rowsOf } from '../stores/rows'
 import type { SecondFactorStore, StoredRecord } from '../stores/store'
+import { keepForLate } from './late'
 import { type AccountRecord, EMPTY_RECORD, isEnrolled, parse, type Ruling, serialize } from './record'
 import { soundClock } from './sound-clock'
 import { TimeLimit } from './time-limit'
@@ -12,10 +13,29 @@ const MOST_ATTEMPTS = 50
 const LONGEST_PAUSE = 50
 /** How many times as long as a call on one account a page of all accounts may take. */
 const LISTING = 24
-/** Rows that are counted at once. */
+/** Rows that are counted, or looked through, at once. */
 const COUNTED = 1000
+/**
+ * When a write whose answer was lost is looked for once the call is over, milliseconds: each pause is twice the one
+ * before, a minute in all.
+ */
+const FIRST_LOOK = 250
+const LAST_LOOK = 32_000
 
 type ListedRow = { accountId: string; record: StoredRecord }
+
+/** What was sent to be written and is not answered yet. */
+interface Sent {
+  sealed: string
+  outcome: unknown
+  answer: Promise<boolean>
+}
+
+/** One call on an account. */
+class Call extends TimeLimit {
+  /** Null: whether something was written is known. */
+  sent: Sent | null = null
+}
 
 /** A row of the store, for those who go through all of them. */
 export interface Row<R> {
@@ -41,6 +61,11 @@ export interface Form<R> {
   forgotten(record: R): R
   /** Goes into the seal, so that a row of one kind does not open as one of another. */
   kind?: string
+  /** What errors call the store. */
+  storeName: string
+  /** The record of a row that is about to be erased, and whether it is one: nobody else writes it meanwhile. */
+  leaving?(now: number): R
+  isLeaving?(record: R, now: number): boolean
 }
 
 /** Reads sealed records and changes them, one conditional write at a time: nobody else reads or writes a row. */
@@ -64,10 +89,13 @@ export class Records<R> {
     this.#patience = patience
   }
 
-  /** @throws UnavailableError when the store does not answer in time or the row does not open */
-  async read(accountId: string): Promise<R> {
-    const limit = new TimeLimit(this.#patience)
-    return (await about(accountId, limit, () => limit.within(() => this.#open(accountId, limit)))).record
+  /**
+   * @param patience milliseconds, where this look may not wait as long as others
+   * @throws UnavailableError when the store does not answer in time or the row does not open
+   */
+  async read(accountId: string, patience = this.#patience): Promise<R> {
+    const call = this.#call(patience)
+    return (await this.#about(accountId, call, () => call.within(() => this.#open(accountId, call)))).record
   }
 
   /**
@@ -76,8 +104,8 @@ export class Records<R> {
    * @throws UnavailableError when the store does not answer in time
    */
   async readMany(accountIds: readonly string[]): Promise<Map<string, R | null>> {
-    const limit = new TimeLimit(this.#patience)
-    const rows = await limit.within(() => asked(limit, () => rowsOf(this.#store, accountIds)))
+    const call = this.#call()
+    const rows = await call.within(() => this.#asked(call, () => rowsOf(this.#store, accountIds)))
     if (!Array.isArray(rows) || rows.length !== accountIds.length) {
       throw new UnavailableError('The store answered with no list of records')
     }
@@ -93,27 +121,29 @@ export class Records<R> {
    * Calls for one account stand in line within the process, so that only other processes can get in between.
    *
    * @param prepare what the rule needs and may not do itself (slow, asynchronous), from the record just read
-   * @throws UnavailableError when the store does not answer in time or the row does not open: there is no outcome
+   * @throws UnavailableError when the store does not answer in time or the row does not open: there is no outcome, or
+   *   one that comes too late (`lateOutcome`)
    */
   transact<Outcome, Prepared = undefined>(
     accountId: string,
     rule: (record: R, now: number, prepared: Prepared) => Ruling<Outcome, R>,
     prepare?: (record: R, now: number) => Promise<Prepared>,
   ): Promise<Outcome> {
-    return this.#inLine(accountId, async (limit) => {
+    return this.#inLine(accountId, async (call) => {
       let tried: { sealed: string; outcome: Outcome } | null = null
       for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
         if (attempt > 0) await delay(Math.random() * Math.min(2 ** attempt, LONGEST_PAUSE))
-        const { record, version, sealed } = await this.#open(accountId, limit)
+        const { record, version, sealed } = await this.#open(accountId, call)
         // Who wrote first was ourselves: a driver that lost its connection has sent the write twice.
         if (tried && tried.sealed === sealed) return tried.outcome
         // One moment for both, so that no lock ends in between.
         const now = this.#now()
+        if (this.#form.isLeaving?.(record, now)) continue
         const prepared = prepare && (await prepare(record, now))
         const ruling = rule(record, now, prepared as Prepared)
         if (ruling.record === record) return ruling.outcome
         const next = this.#seal(accountId, version, ruling.record)
-        if (await this.#write(accountId, version, next, limit)) return ruling.outcome
+        if (await this.#write(accountId, version, next, ruling.outcome, call)) return ruling.outcome
         tried = { sealed: next.sealed, outcome: ruling.outcome }
       }
       throw new UnavailableError('An account record is written by others all the time')
@@ -127,7 +157,27 @@ export class Records<R> {
       await this.transact(accountId, (record) => ({ record: this.#form.forgotten(record), outcome: null }))
       return
     }
-    await this.#inLine(accountId, (limit) => asked(limit, () => store.delete?.(accountId)))
+    await this.#inLine(accountId, (call) => this.#asked(call, () => store.delete?.(accountId)))
+  }
+
+  /**
+   * Erases a row that is of no use. That it goes is written into it before, if nobody wrote in between; whoever comes
+   * then, in any process, waits until it is gone, so that nothing new goes with it.
+   *
+   * @returns whether it is gone
+   * @throws UnavailableError
+   */
+  eraseIf(accountId: string, isUseless: (record: R, now: number) => boolean): Promise<boolean> {
+    return this.#inLine(accountId, async (call) => {
+      const { record, version } = await this.#open(accountId, call)
+      const now = this.#now()
+      const { leaving } = this.#form
+      if (version === 0 || !leaving || !this.#store.delete || !isUseless(record, now)) return false
+      const next = this.#seal(accountId, version, leaving(now))
+      if (!(await this.#write(accountId, version, next, false, call))) return false
+      await this.#asked(call, () => this.#store.delete?.(accountId))
+      return true
+    })
   }
 
   /**
@@ -145,11 +195,46 @@ export class Records<R> {
       )
     }
     const rows = await this.#page(() => list.call(this.#store, after, limit))
-    return rows.map(({ accountId, record }) => ({
-      accountId,
-      record: this.#unseal(accountId, record),
-      current: this.#keyring.isCurrent(String(record.sealed)),
-    }))
+    return rows.map(({ accountId, record }) => this.#row(accountId, record))
+  }
+
+  /**
+   * Goes through the rows in the time of one call, at most `most` of them, and opens those that are `activated` by the
+   * column for lists.
+   *
+   * @param all opens the rest, too
+   * @returns `others`: the accounts of the rest; `whole`: there are no more rows
+   * @throws UnavailableError
+   */
+  async activatedRows(
+    most: number,
+    all: boolean,
+  ): Promise<{ rows: Row<R>[]; others: string[]; whole: boolean }> {
+    const time = this.#call()
+    const rows: Row<R>[] = []
+    const others: string[] = []
+    let seen = 0
+    for (let after: string | null = null; ; ) {
+      const from: string | null = after
+      const page = await this.#page(async () => (await this.#store.list?.(from, COUNTED)) ?? [], time)
+      for (const { accountId, record } of page) {
+        if (record.activated || all) rows.push(this.#row(accountId, record))
+        if (!record.activated) others.push(accountId)
+      }
+      seen += page.length
+      if (page.length < COUNTED) return { rows, others, whole: true }
+      if (seen >= most) return { rows, others, whole: false }
+      after = page.at(-1)?.accountId ?? null
+    }
+  }
+
+  /** The store's own clock, milliseconds since 1970; null: it has none, or does not tell. */
+  async storeClock(): Promise<number | null> {
+    try {
+      return (await this.#call().within(async () => this.#store.inspect?.()))?.clock ?? null
+    } catch {
+      return null
+    }
   }
 
   /** How many accounts have a second factor, by the column for lists; null: the store has no `list`. */
@@ -166,10 +251,17 @@ export class Records<R> {
     }
   }
 
-  async #page(question: () => Promise<ListedRow[]>): Promise<ListedRow[]> {
-    // Nobody's request waits for this, and a store may have to look at every key.
-    const time = new TimeLimit(LISTING * this.#patience)
-    const rows = await time.within(() => asked(time, question))
+  #row(accountId: string, record: StoredRecord): Row<R> {
+    const current = this.#keyring.isCurrent(String(record.sealed))
+    return { accountId, record: this.#unseal(accountId, record), current }
+  }
+
+  /** @param time without it, long: where nobody's request waits, since a store may have to look at every key */
+  async #page(
+    question: () => Promise<ListedRow[]>,
+    time = this.#call(LISTING * this.#patience),
+  ): Promise<ListedRow[]> {
+    const rows = await time.within(() => this.#asked(time, question))
     if (Array.isArray(rows) && rows.every((row) => typeof row?.accountId === 'string' && row.record))
       return rows
     throw new UnavailableError('The store answered with no list of records')
@@ -183,11 +275,8 @@ export class Records<R> {
     }))
   }
 
-  async #open(
-    accountId: string,
-    limit: TimeLimit,
-  ): Promise<{ record: R; version: number; sealed: string | null }> {
-    const stored = await asked(limit, () => this.#store.get(accountId))
+  async #open(accountId: string, call: Call): Promise<{ record: R; version: number; sealed: string | null }> {
+    const stored = await this.#asked(call, () => this.#store.get(accountId))
     if (stored === null) return { record: this.#form.empty, version: 0, sealed: null }
     const { version, activated, sealed } = stored ?? {}
     const whole = Number.isSafeInteger(version) && version >= 1 && typeof activated === 'boolean'
@@ -220,21 +309,23 @@ export class Records<R> {
     return { version, activated, sealed }
   }
 
+  /** @param outcome what the call answers once this is written */
   async #write(
     accountId: string,
     expectedVersion: number,
     next: StoredRecord,
-    limit: TimeLimit,
+    outcome: unknown,
+    call: Call,
   ): Promise<boolean> {
     try {
-      limit.check()
-      limit.uncertain = true
-      const written =
-        (await asked(limit, () => this.#store.compareAndSet(accountId, expectedVersion, next))) === true
-      limit.uncertain = false
+      call.check()
+      const answer = this.#asked(call, () => this.#store.compareAndSet(accountId, expectedVersion, next))
+      call.sent = { sealed: next.sealed, outcome, answer }
+      const written = (await answer) === true
+      if (!written) call.sent = null
       return written
     } catch (error) {
-      if (await this.#isWritten(accountId, next, limit)) return true
+      if (await this.#isWritten(accountId, next, call)) return true
       throw error
     }
   }
@@ -243,8 +334,8 @@ export class Records<R> {
    * Whether a write whose answer was lost has happened: nobody else makes the same seal. A server that is coming
    * back is waited for, since else a code would be spent for nothing, or backup codes made that nobody saw.
    */
-  async #isWritten(accountId: string, { sealed }: StoredRecord, limit: TimeLimit): Promise<boolean> {
-    for (let pause = 25; limit.left > pause; pause *= 2) {
+  async #isWritten(accountId: string, { sealed }: StoredRecord, call: Call): Promise<boolean> {
+    for (let pause = 25; call.left > pause; pause *= 2) {
       try {
         return (await this.#store.get(accountId))?.sealed === sealed
       } catch {
@@ -252,6 +343,27 @@ export class Records<R> {
       }
     }
     return false
+  }
+
+  /**
+   * What a call that is over would have answered: resolves once what it sent is known to be on record, and else never.
+   * It only looks: nothing is sent any more.
+   */
+  async #late(accountId: string, { sealed, outcome, answer }: Sent): Promise<unknown> {
+    const written = new Promise<true>((resolve) => {
+      answer.then(
+        (yes) => yes === true && resolve(true),
+        () => {},
+      )
+    })
+    for (let pause = FIRST_LOOK; pause <= LAST_LOOK; pause *= 2) {
+      if (await Promise.race([written, delay(pause, false, { ref: false })])) return outcome
+      const look = this.#call().within(() => this.#store.get(accountId))
+      const found = await Promise.race([written, look.catch(() => null)])
+      if (found === true || found?.sealed === sealed) return outcome
+    }
+    await written
+    return outcome
   }
 
   /** What a row is bound to besides its account's key: it opens only where and as it was written. */
@@ -264,9 +376,9 @@ export class Records<R> {
    * Waiting in line takes of the call's own time, so that a store that hangs keeps nobody for longer: whoever is
    * before us has less of it left.
    */
-  #inLine<T>(accountId: string, task: (limit: TimeLimit) => Promise<T>): Promise<T> {
-    const limit = new TimeLimit(this.#patience)
-    const inTime = () => about(accountId, limit, () => limit.within(() => task(limit)))
+  #inLine<T>(accountId: string, task: (call: Call) => Promise<T>): Promise<T> {
+    const call = this.#call()
+    const inTime = () => this.#about(accountId, call, () => call.within(() => task(call)))
     const turn = (this.#lines.get(accountId) ?? Promise.resolve()).then(inTime, inTime)
     this.#lines.set(accountId, turn)
     const leave = () => {
@@ -274,6 +386,34 @@ export class Records<R> {
     }
     turn.then(leave, leave)
     return turn
+  }
+
+  #call(patience = this.#patience): Call {
+    return new Call(patience, this.#form.storeName)
+  }
+
+  /** What fails says which account it is about: for the host, and in no answer. */
+  async #about<T>(accountId: string, call: Call, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      if (error instanceof UnavailableError) {
+        const { sent } = call
+        Object.assign(error, { accountId, uncertain: sent !== null })
+        if (sent) keepForLate(error, () => this.#late(accountId, sent))
+      }
+      throw error
+    }
+  }
+
+  /** Asks the store, unless whoever wanted to know has been answered already. */
+  async #asked<T>(call: Call, question: () => T): Promise<Awaited<T>> {
+    call.check()
+    try {
+      return await question()
+    } catch (cause) {
+      throw new UnavailableError(`${this.#form.storeName} does not answer`, { cause })
+    }
   }
 }
 
@@ -285,29 +425,10 @@ export class AccountRecords extends Records<AccountRecord> {
 }
 
 const ACCOUNTS: Form<AccountRecord> = {
+  storeName: 'The factor store',
   empty: EMPTY_RECORD,
   isActivated: isEnrolled,
   serialize,
   parse,
   forgotten: ({ epoch }) => ({ ...EMPTY_RECORD, epoch: epoch + 1 }),
-}
-
-/** What fails says which account it is about: for the host, and in no answer. */
-async function about<T>(accountId: string, limit: TimeLimit, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    if (error instanceof UnavailableError) Object.assign(error, { accountId, uncertain: limit.uncertain })
-    throw error
-  }
-}
-
-/** Asks the store, unless whoever wanted to know has been answered already. */
-async function asked<T>(limit: TimeLimit, question: () => T): Promise<Awaited<T>> {
-  limit.check()
-  try {
-    return await question()
-  } catch (cause) {
-    throw new UnavailableError('The factor store does not answer', { cause })
-  }
 }

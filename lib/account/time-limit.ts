@@ -3,13 +3,16 @@ import { UnavailableError } from '../errors'
 /** How long one call on an account may take, for all that it asks of the store and for its place in line. */
 export class TimeLimit {
   readonly #end: number
+  readonly #store: string
   #over = false
-  /** Something was sent to be written, and not answered. */
-  uncertain = false
 
-  /** @param milliseconds from now */
-  constructor(milliseconds: number) {
+  /**
+   * @param milliseconds from now
+   * @param store what is waited for, as an error calls it
+   */
+  constructor(milliseconds: number, store = 'The factor store') {
     this.#end = performance.now() + milliseconds
+    this.#store = store
   }
 
   /**
@@ -24,7 +27,7 @@ export class TimeLimit {
       timer = setTimeout(() => {
         // Said once and for all: timers and the clock differ by a millisecond.
         this.#over = true
-        reject(timeIsUp())
+        reject(this.#timeIsUp())
       }, this.left)
     })
     try {
@@ -36,15 +39,15 @@ export class TimeLimit {
 
   /** @throws UnavailableError when the time is up */
   check(): void {
-    if (this.#over || this.left <= 0) throw timeIsUp()
+    if (this.#over || this.left <= 0) throw this.#timeIsUp()
   }
 
   /** Milliseconds that are left. */
   get left(): number {
     return this.#end - performance.now()
   }
-}
 
-function timeIsUp(): UnavailableError {
-  return new UnavailableError('The factor store did not answer in time')
+  #timeIsUp(): UnavailableError {
+    return new UnavailableError(`${this.#store} did not answer in time`)
+  }
 }

@@ -3,7 +3,7 @@ import type { ShownRequest } from '../pages/admin-pages'
 import type { Page, PageProblem } from '../pages/page'
 import { compareAnswer } from '../recovery/comparison'
 import type { Deciding, ListedRequest } from '../recovery/recoveries'
-import type { Refused } from '../recovery/request'
+import type { Decision, Refused } from '../recovery/request'
 import { cursorOf, readCursor, readRequestId } from '../recovery/ticket'
 import { recoveryOf } from '../routes/recovery-rooms'
 import { within } from '../within'
@@ -92,19 +92,14 @@ async function decide(visit: AdminVisit, kind: 'approve' | 'reject'): Promise<vo
   if (refusal) return visit.refuse(problemOf(refusal), page)
   if (!(await visit.proveWith(typed, page))) return
 
-  const decision =
-    kind === 'approve'
-      ? await recoveries.approve({ ...deciding, reason })
-      : { ...(await recoveries.reject(deciding)), ticket: '' }
+  const decision = await rooms.reporter.evenIfLate(
+    req,
+    kind === 'approve' ? recoveries.approve({ ...deciding, reason }) : recoveries.reject(deciding),
+    (decision) => tellOf(visit, { ...deciding, reason }, decision),
+  )
   if (!decision.decided) return visit.refuse(problemOf(decision.reason), page)
-  const { state, approvals, effectiveAt: at } = decision.request
-  const effectiveAt = at === null ? null : new Date(at)
-  if (kind === 'approve') {
-    const details = { by: account.id, reason, effectiveAt, approvals: approvals.length }
-    rooms.reporter.tell(req, 'recovery-approved', named.accountId, details, { ticket: decision.ticket })
-  } else {
-    rooms.reporter.tell(req, 'recovery-rejected', named.accountId, { by: account.id, reason })
-  }
+  const { state } = decision.request
+  const effectiveAt = dateOf(decision.request.effectiveAt)
   if (visit.program) return visit.json({ id: listed.id, state, effectiveAt })
   const user = await userOf(rooms, named.accountId)
   const what =
@@ -114,6 +109,23 @@ async function decide(visit: AdminVisit, kind: 'approve' | 'reject'): Promise<vo
         ? 'recovery-approved'
         : 'recovery-first-approval'
   return visit.goWithNotice('/recovery', { what, about: user.name })
+}
+
+/** @param decision with a ticket where it is an approval */
+function tellOf(
+  { rooms, req }: AdminVisit,
+  { accountId, by, reason }: Deciding,
+  decision: Decision & { ticket?: string },
+): void {
+  if (!decision.decided) return
+  const { ticket, request } = decision
+  if (ticket === undefined) {
+    rooms.reporter.tell(req, 'recovery-rejected', accountId, { by, reason })
+    return
+  }
+  const effectiveAt = dateOf(request.effectiveAt)
+  const details = { by, reason, effectiveAt, approvals: request.approvals.length }
+  rooms.reporter.tell(req, 'recovery-approved', accountId, details, { ticket })
 }
 
 function problemOf(refusal: Refused): PageProblem {
@@ -169,7 +181,7 @@ async function shown(
     user,
     state,
     askedAt: new Date(request.askedAt),
-    effectiveAt: request.effectiveAt === null ? null : new Date(request.effectiveAt),
+    effectiveAt: dateOf(request.effectiveAt),
     answers: request.answers,
     registered,
     comparison: registered && comparisonOf(request.answers, registered),
@@ -209,4 +221,8 @@ async function registeredOf(rooms: AdminRooms, accountId: string): Promise<Shown
     warnOfListenerDiscreetly('Option recovery.registered failed', error)
     return null
   }
+}
+
+function dateOf(milliseconds: number | null): Date | null {
+  return milliseconds === null ? null : new Date(milliseconds)
 }

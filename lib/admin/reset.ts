@@ -42,9 +42,10 @@ async function submit(visit: AdminVisit): Promise<void> {
   if (!(await rooms.accounts.status(id)).enabled) return refuse(visit, { code: 'not_enabled', about: 'user' })
   if (!(await visit.proveWith(typed, (problem) => resetPage(visit, found, problem)))) return
 
-  const wasEnabled = await rooms.accounts.reset(id)
-  rooms.views.forget(id)
-  rooms.reporter.tell(req, 'reset', id, { wasEnabled, by: visit.account.id, reason })
+  await rooms.reporter.evenIfLate(req, rooms.accounts.reset(id), (wasEnabled) => {
+    rooms.views.forget(id)
+    rooms.reporter.tell(req, 'reset', id, { wasEnabled, by: visit.account.id, reason })
+  })
   // So that the list shows it at once; a directory that takes longer is put right when it is shown.
   await inTime(Promise.all([rooms.settled(id), endRequestByReset(rooms, id)]))
   if (visit.program) return visit.json({ id, status: 'not-activated' })

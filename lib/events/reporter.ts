@@ -1,4 +1,5 @@
 import type { Request } from 'express'
+import { lateOutcome } from '../account/late'
 import type { Lock } from '../account/lockout'
 import type { Guarded } from '../account/record'
 import {
@@ -24,6 +25,9 @@ export interface AlsoTold {
 
 /** Makes events of what happened: adds the account, the time, and where the request came from. */
 export class Reporter {
+  /** Of requests that were answered before what they did was known: their connections may be gone by then. */
+  readonly #origins = new WeakMap<Request, EventOrigin>()
+
   constructor(
     private readonly events: SecondFactorEvents,
     private readonly now: () => number,
@@ -49,6 +53,30 @@ export class Reporter {
     void this.also?.tell(event, req, mailed)
   }
 
+  /**
+   * Work that is told of as soon as it is on record: also where that is known only after the store's time was up. The
+   * request fails then all the same, and gets nothing of it.
+   *
+   * @param tell is called once, or never where nothing came to be; `late`: nobody waits for the outcome any more
+   */
+  async evenIfLate<T>(
+    req: Request | null,
+    work: Promise<T>,
+    tell: (outcome: T, late: boolean) => void,
+  ): Promise<T> {
+    let outcome: T
+    try {
+      outcome = await work
+    } catch (error) {
+      const late = lateOutcome(error)
+      if (late && req) this.#origins.set(req, this.#origin(req))
+      void late?.then((found) => tell(found as T, true))
+      throw error
+    }
+    tell(outcome, false)
+    return outcome
+  }
+
   /** A refused code or password, and the lock that it has brought about. */
   tellFailure(
     req: Request,
@@ -63,6 +91,8 @@ export class Reporter {
 
   /** What has happened is on record by now: a host's function that fails must not make it an error. */
   #origin(req: Request): EventOrigin {
+    const known = this.#origins.get(req)
+    if (known) return known
     try {
       const origin = this.originOf(req) ?? {}
       // An answer that is promised is none: nobody waits for it.

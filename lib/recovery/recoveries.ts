@@ -1,10 +1,13 @@
 import type { Accounts } from '../account/accounts'
+import { CLOCK_SKEW } from '../account/clock-skew'
 import type { Recovered } from '../account/enrolment'
-import { type Form, Records, type Row } from '../account/records'
+import { asOneStep } from '../account/late'
+import { type Form, Records } from '../account/records'
 import type { Keyring } from '../crypto/keyring'
 import { dateOf } from '../date-of'
 import { UnavailableError } from '../errors'
 import type { SecondFactorStore } from '../stores/store'
+import { Glance } from './glance'
 import {
   type Asked,
   approve,
@@ -15,6 +18,7 @@ import {
   type Decision,
   endOf,
   type FactorUse,
+  isLeaving,
   isOpen,
   judgeAnswers,
   NO_RECOVERY,
@@ -34,9 +38,10 @@ import {
   withdraw,
 } from './request'
 import { hashOfTicket, join, type Named, newRequestKey, newTicket } from './ticket'
+import { Upkeep } from './upkeep'
 
-/** Rows that are listed at once. */
-const PAGE = 200
+/** Rows that one look at the list goes through. What is over is erased, so that there are as many in a month or so. */
+const MOST_ROWS = 20_000
 
 /** What may be told of a request to whoever asked for it. Never what the answers are worth. */
 export interface RecoveryView {
@@ -80,6 +85,9 @@ const FORM: Form<RecoveryRecord> = {
   serialize: serializeRecovery,
   parse: parseRecovery,
   forgotten: () => NO_RECOVERY,
+  storeName: 'The store of option recovery',
+  leaving: (leaving) => ({ ...NO_RECOVERY, leaving }),
+  isLeaving,
 }
 
 export class RecoveryRecords extends Records<RecoveryRecord> {
@@ -93,12 +101,18 @@ export class RecoveryRecords extends Records<RecoveryRecord> {
  * store or the keys do not answer.
  */
 export class Recoveries {
+  readonly #glance: Glance
+  readonly #upkeep: Upkeep
+
   constructor(
     private readonly records: RecoveryRecords,
     private readonly accounts: Accounts,
     private readonly terms: Terms,
     private readonly now: () => number,
-  ) {}
+  ) {
+    this.#glance = new Glance(records)
+    this.#upkeep = new Upkeep(records, now)
+  }
 
   /** @returns with the ticket for the mail, where a request was made */
   async ask(
@@ -108,10 +122,10 @@ export class Recoveries {
   ): Promise<Asked & { ticket: string }> {
     const key = newRequestKey()
     const { ticket, hash } = newTicket(accountId)
-    const asked = await this.records.transact(accountId, (record, now) =>
-      ask(record, { key, answers, ticket: hash }, factor, now),
-    )
-    return { ...asked, ticket }
+    return this.records.transact(accountId, (present, now) => {
+      const { record, outcome } = ask(present, { key, answers, ticket: hash }, factor, now)
+      return { record, outcome: { ...outcome, ticket } }
+    })
   }
 
   /** Keeps the host's verdict on the answers. */
@@ -122,6 +136,15 @@ export class Recoveries {
   async view(accountId: string, factor: FactorUse): Promise<RecoveryView> {
     const { request } = await this.#change(accountId, (record, now) => tidy(record, factor, now))
     return this.#viewOf(request, factor)
+  }
+
+  /** The open request of an account, for a page that can do without; null: there is none, or it cannot be told at once. */
+  async openView(accountId: string, factor: FactorUse): Promise<RecoveryView | null> {
+    const found = await this.#glance.at(accountId)
+    if (!found) return null
+    const { request } = await this.#change(accountId, (record, now) => tidy(record, factor, now), found)
+    const view = this.#viewOf(request, factor)
+    return view.state !== null && isOpen(view.state) ? view : null
   }
 
   /** What has become of the request that a ticket is of; null: it is of none. */
@@ -165,10 +188,10 @@ export class Recoveries {
     const { accountId } = deciding
     const factor = await this.accounts.status(accountId)
     const { ticket, hash } = newTicket(accountId)
-    const decision = await this.records.transact(accountId, (record, now) =>
-      approve(record, { ...deciding, ticket: hash }, this.terms, factor, now),
-    )
-    return { ...decision, ticket }
+    return this.records.transact(accountId, (present, now) => {
+      const { record, outcome } = approve(present, { ...deciding, ticket: hash }, this.terms, factor, now)
+      return { record, outcome: { ...outcome, ticket } }
+    })
   }
 
   /** Why is in the event alone: a request that is over needs no reason. */
@@ -179,35 +202,55 @@ export class Recoveries {
 
   /**
    * Carries out a request whose time has come: first it is claimed, so that from then on nobody cancels it, then the
-   * account's factors go. Whoever comes after a process that died in between does the second part.
+   * account's factors go. Whoever comes after a process that died in between does the second part. A store that does not
+   * answer at once is not waited for: nothing is due then.
    *
    * @returns null: nothing was due; `now`: its factors are off by this very call; `before`: by an earlier one; `spared`:
    *   a code was accepted at that very moment, so nothing was taken off
    */
   async complete(accountId: string, factor: FactorUse): Promise<Recovered | null> {
-    const due = await this.#change(accountId, (record, now) => claim(record, factor, now))
+    const found = await this.#glance.at(accountId)
+    if (!found || !claim(found, factor, this.now()).outcome) return null
+    await this.#mustNotBeAhead(accountId, found)
+    const due = await asOneStep(this.#change(accountId, (record, now) => claim(record, factor, now), found))
     if (!due) return null
     const recovered = await this.accounts.recover(accountId, due)
     if (recovered === 'spared') {
-      await this.records.transact(accountId, (record, now) => withdraw(record, due.key, now))
+      await asOneStep(this.records.transact(accountId, (record, now) => withdraw(record, due.key, now)))
     }
     return recovered
   }
 
   /**
+   * One process whose clock is ahead must not take the owner's time away: a store that has a clock of its own has a say.
+   *
+   * @throws UnavailableError where by the store's clock it is not time yet
+   */
+  async #mustNotBeAhead(accountId: string, { request }: RecoveryRecord): Promise<void> {
+    const { effectiveAt } = request ?? {}
+    const clock = effectiveAt ? await this.records.storeClock() : null
+    if (!effectiveAt || clock === null || clock + CLOCK_SKEW >= effectiveAt) return
+    const error = new UnavailableError(
+      'An approved recovery is due by the clock of this process, and not by that of the store of option recovery: set ' +
+        'both by NTP',
+    )
+    throw Object.assign(error, { accountId })
+  }
+
+  /**
    * Some of the requests: the open ones with the oldest first, or those that are over, whatever has ended them, with the
-   * latest first. Erases on the way what is of no use any more.
+   * latest first. What is of no use any more is erased afterwards, in the background.
    *
    * @param ended those that are over
    * @param after the place that the page before ended at; null: from the first
-   * @param told hears of a row that does not open, or from which nothing could be erased
+   * @param told hears of a row that does not open, of rows that could not be erased, and of too many
    */
   async list(
     { ended = false, after, limit }: { ended?: boolean; after: Place | null; limit: number },
     told: (error: UnavailableError) => void,
   ): Promise<{ requests: ListedRequest[]; next: Place | null }> {
     const order = ended ? (a: Place, b: Place) => inOrder(b, a) : inOrder
-    const found = (await this.#all(told)).filter(({ state }) => isOpen(state) !== ended)
+    const found = (await this.#found(ended, told)).filter(({ state }) => isOpen(state) !== ended)
     const onward = found
       .sort((a, b) => order(placeOf(a), placeOf(b)))
       .filter((one) => after === null || order(placeOf(one), after) > 0)
@@ -216,66 +259,50 @@ export class Recoveries {
     return { requests, next: last && onward.length > requests.length ? placeOf(last) : null }
   }
 
-  /** How many requests are open, by going through all of them. */
+  /** How many requests are open. */
   async countOpen(): Promise<number> {
     // What does not open is told where they are looked at.
-    return (await this.#all(() => {})).filter(({ state }) => isOpen(state)).length
+    return (await this.#found(false, () => {})).filter(({ state }) => isOpen(state)).length
   }
 
-  /** Every request that is on record, as it is now. */
-  async #all(told: (error: UnavailableError) => void): Promise<ListedRequest[]> {
-    const all: ListedRequest[] = []
-    for (let after: string | null = null; ; ) {
-      const rows: Row<RecoveryRecord>[] = await this.records.list(after, PAGE)
-      all.push(...(await this.#listed(rows, told)))
-      if (rows.length < PAGE) return all
-      after = rows.at(-1)?.accountId ?? null
-    }
-  }
-
-  /** The requests of some rows. Of accounts whose request is decided nothing needs to be read. */
-  async #listed(
-    rows: Row<RecoveryRecord>[],
-    told: (error: UnavailableError) => void,
-  ): Promise<ListedRequest[]> {
+  /**
+   * The requests on record, as they are now: those that wait for something on record, of which some have come to
+   * nothing by themselves, and the decided ones only where they are wanted.
+   */
+  async #found(decidedToo: boolean, told: (error: UnavailableError) => void): Promise<ListedRequest[]> {
+    const { rows, others, whole } = await this.records.activatedRows(MOST_ROWS, decidedToo)
+    if (!whole) told(tooManyRows())
+    // Of accounts whose request is decided nothing needs to be read.
     const undecided = rows.filter(({ record }) => record?.request && isOpen(record.request.state))
     const statuses = await this.accounts.statuses(undecided.map(({ accountId }) => accountId))
-    const listed: ListedRequest[] = []
+    const found: ListedRequest[] = []
     for (const { accountId, record } of rows) {
       if (record === null) {
         told(damagedRow(accountId))
         continue
       }
       const factor = statuses.get(accountId) ?? null
-      const { request } = await this.#tidied(accountId, record, factor, told)
+      const { request } = this.#tidied(accountId, record, factor, told)
       if (!request) continue
       const id = join({ key: request.key, accountId })
-      listed.push({ id, accountId, request, state: stateOf(request, factor, this.now()) })
+      found.push({ id, accountId, request, state: stateOf(request, factor, this.now()) })
     }
-    return listed
+    this.#upkeep.takeOthers(others, told)
+    return found
   }
 
-  /** The record without what is of no use any more. Where that cannot be erased now, the list is shown all the same. */
-  async #tidied(
+  /** The record without what is of no use any more, which is erased when there is time. */
+  #tidied(
     accountId: string,
     record: RecoveryRecord,
     factor: FactorUse | null,
     told: (error: UnavailableError) => void,
-  ): Promise<RecoveryRecord> {
-    const now = this.now()
-    const { record: next } = tidy(record, factor, now)
-    if (next === record) return record
-    // Of a request that was made meanwhile, what was read of the account before says nothing.
-    const isSame = ({ request }: RecoveryRecord) => request?.key === record.request?.key
-    try {
-      return await this.records.transact(accountId, (latest, now) =>
-        tidy(latest, isSame(latest) ? factor : null, now),
-      )
-    } catch (error) {
-      if (!(error instanceof UnavailableError)) throw error
-      told(error)
-      return next
-    }
+  ): RecoveryRecord {
+    const { record: next } = tidy(record, factor, this.now())
+    // Of a request that is made meanwhile, what was read of the account before says nothing.
+    const about = record.request?.key ?? null
+    if (next !== record) this.#upkeep.take(accountId, { factor, about }, told)
+    return next
   }
 
   /** The account was reset: its request, if there is one, is over, and what was typed is erased. */
@@ -286,12 +313,15 @@ export class Recoveries {
   /**
    * Applies a rule where it would change something. What anybody may ask for, as often as they like, does not stand in
    * the account's line.
+   *
+   * @param found what was just read
    */
   async #change<Outcome>(
     accountId: string,
     rule: (record: RecoveryRecord, now: number) => Ruling<Outcome>,
+    found?: RecoveryRecord,
   ): Promise<Outcome> {
-    const record = await this.records.read(accountId)
+    const record = found ?? (await this.records.read(accountId))
     const ruling = rule(record, this.now())
     return ruling.record === record ? ruling.outcome : this.records.transact(accountId, rule)
   }
@@ -333,4 +363,10 @@ function inOrder(a: Place, b: Place): number {
 
 function damagedRow(accountId: string): UnavailableError {
   return Object.assign(new UnavailableError('A recovery record does not open'), { accountId })
+}
+
+function tooManyRows(): UnavailableError {
+  return new UnavailableError(
+    `The store of option recovery has more than ${MOST_ROWS} rows: the list of requests may lack some`,
+  )
 }

@@ -1,3 +1,4 @@
+import { CLOCK_SKEW } from '../account/clock-skew'
 import type { Ruling as AccountRuling } from '../account/record'
 import { UnavailableError } from '../errors'
 
@@ -8,8 +9,10 @@ const MOST_REQUESTS = 5
 const REQUESTS_IN = 86_400_000
 /** How long a request that is over stays on record, milliseconds. */
 const KEPT_FOR = 30 * 86_400_000
-/** Tickets of earlier requests that are still known, to be told "over" and not "unknown". */
+/** Tickets of earlier requests that are still known, to be told what became of it and not "unknown". */
 const MOST_SPENT = 20
+/** How long a row that is about to be erased is left alone, milliseconds; then the process that meant to has died. */
+const LEAVING_FOR = 60_000
 
 /**
  * `withdrawn`: a code was accepted since, so its owner has a second factor after all. `reset`: support, or the host's own
@@ -62,8 +65,16 @@ export interface RecoveryRecord {
   request: RecoveryRequest | null
   /** When requests were made lately. */
   asked: number[]
-  /** Hashes of the tickets of earlier requests. */
-  spent: string[]
+  /** Tickets of earlier requests. */
+  spent: SpentTicket[]
+  /** The row is about to be erased, since that moment. */
+  leaving?: number
+}
+
+/** The hash of a ticket, and what became of its request. */
+export interface SpentTicket {
+  ticket: string
+  state: RecoveryState
 }
 
 /** What the rules want to know of the account itself. */
@@ -131,9 +142,10 @@ export function ask(
   now: number,
 ): Ruling<Asked> {
   const { request } = record
-  if (request && isOpen(stateOf(request, factor, now))) return { record, outcome: { asked: 'before' } }
+  const state = request && stateOf(request, factor, now)
+  if (state && isOpen(state)) return { record, outcome: { asked: 'before' } }
   // A clock that was set back must not lock anybody out.
-  const lately = record.asked.filter((at) => at > now - REQUESTS_IN && at <= now)
+  const lately = record.asked.filter((at) => at > now - REQUESTS_IN && at <= now + CLOCK_SKEW)
   if (lately.length >= MOST_REQUESTS) {
     return { record, outcome: { asked: 'too-often', until: Math.min(...lately) + REQUESTS_IN } }
   }
@@ -150,7 +162,8 @@ export function ask(
     factorSince: factor.since,
     usedAt: factor.lastUsedAt,
   }
-  const spent = [...(request?.tickets ?? []), ...record.spent].slice(0, MOST_SPENT)
+  const over = state ? request.tickets.map((ticket) => ({ ticket, state })) : []
+  const spent = [...over, ...record.spent].slice(0, MOST_SPENT)
   return {
     record: { request: fresh, asked: [...lately, now], spent },
     outcome: { asked: 'new', request: fresh },
@@ -263,8 +276,7 @@ export function stateByTicket(
   now: number,
 ): RecoveryState | null {
   if (request && (ticket === null || request.tickets.includes(ticket))) return stateOf(request, factor, now)
-  // Of one that another has taken the place of: whatever it was, it is over.
-  return ticket !== null && spent.includes(ticket) ? 'expired' : null
+  return spent.find((one) => one.ticket === ticket)?.state ?? null
 }
 
 /** What an account is to be recovered from, if it is to be now. */
@@ -319,6 +331,18 @@ function tidied(record: RecoveryRecord, factor: FactorUse | null, now: number): 
   return { ...record, request: { ...request, answers: {} } }
 }
 
+/** Nothing of the row is needed, and nobody is about to erase it. */
+export function isUseless(record: RecoveryRecord, now: number): boolean {
+  if (isLeaving(record, now)) return false
+  const { request, asked, spent } = record
+  return (!request && asked.length === 0 && spent.length === 0) || isForgettable(record, now)
+}
+
+/** Another process is about to erase the row: what is written now would go with it. */
+export function isLeaving({ leaving }: RecoveryRecord, now: number): boolean {
+  return leaving !== undefined && Math.abs(now - leaving) < LEAVING_FOR
+}
+
 /** There is something, and nothing of it is needed. */
 export function isForgettable({ request, asked, spent }: RecoveryRecord, now: number): boolean {
   if (asked.some((at) => at > now - REQUESTS_IN)) return false
@@ -344,9 +368,17 @@ export function serializeRecovery(record: RecoveryRecord): string {
 export function parseRecovery(text: string): RecoveryRecord {
   try {
     const { v, ...record } = JSON.parse(text)
-    if (v === 1 && Array.isArray(record.asked)) return { ...NO_RECOVERY, ...record }
+    if (v === 1 && Array.isArray(record.asked)) {
+      const spent = (record.spent ?? []).map(spentTicket)
+      return { ...NO_RECOVERY, ...record, spent }
+    }
   } catch {
     // not JSON: told below, without the text
   }
   throw new UnavailableError('A recovery record has a form that this version does not know')
+}
+
+/** An earlier version kept the hashes alone: whatever became of the request, it is over. */
+function spentTicket(kept: SpentTicket | string): SpentTicket {
+  return typeof kept === 'string' ? { ticket: kept, state: 'expired' } : kept
 }

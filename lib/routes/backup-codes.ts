@@ -27,10 +27,14 @@ async function show(visit: Visit): Promise<void> {
 
 async function renew(visit: Visit): Promise<void> {
   if (!(visit.status as AccountStatus).enabled) return refuseDisabled(visit)
-  const { accounts } = visit.rooms
+  const { accounts, reporter } = visit.rooms
   // The form names the set that it replaces, so that reloading the answer changes nothing.
   const replacing = visit.program ? undefined : Number(visit.field('set') ?? Number.NaN)
-  const renewal = await accounts.newBackupCodes(visit.account.id, visit.marker.epoch, replacing)
+  const { id } = visit.account
+  const work = accounts.newBackupCodes(id, visit.marker.epoch, replacing)
+  const renewal = await reporter.evenIfLate(visit.req, work, ({ made }) => {
+    if (made) reporter.tell(visit.req, 'backup-codes-regenerated', id, {})
+  })
   const page = { replaced: true, continueTo: visit.marker.returnTo ?? visit.url() }
   if (!renewal.made) {
     if (renewal.reason === 'revoked') return visit.sessionIsOver()
@@ -38,7 +42,6 @@ async function renew(visit: Visit): Promise<void> {
     return visit.page(newCodesPage(visit, null, page))
   }
   const { backupCodes, madeAt } = renewal
-  visit.rooms.reporter.tell(visit.req, 'backup-codes-regenerated', visit.account.id, {})
   if (visit.program) return visit.json({ backupCodes })
   return visit.page(newCodesPage(visit, { codes: backupCodes, madeAt }, page))
 }

@@ -30,13 +30,16 @@ async function show(visit: Visit): Promise<void> {
 async function revoke(visit: Visit, id: string | null): Promise<void> {
   const { rooms, req, account, marker } = visit
   if (!(visit.status as AccountStatus).enabled) return refuseDisabled(visit)
-  const revoked = await rooms.accounts.revokeDevices(account.id, marker.epoch, id)
+  const work = rooms.accounts.revokeDevices(account.id, marker.epoch, id)
+  const revoked = await rooms.reporter.evenIfLate(req, work, (devices) => {
+    if (!Array.isArray(devices)) return
+    // The sessions that they let in end with them: here at once.
+    rooms.views.forget(account.id)
+    for (const { id: device, label } of devices) {
+      rooms.reporter.tell(req, 'device-revoked', account.id, { device, label })
+    }
+  })
   if (!Array.isArray(revoked)) return visit.sessionIsOver()
-  // The sessions that they let in end with them: here at once.
-  rooms.views.forget(account.id)
-  for (const { id: device, label } of revoked) {
-    rooms.reporter.tell(req, 'device-revoked', account.id, { device, label })
-  }
   if (visit.program) visit.json(null)
   else visit.redirect(visit.url('/devices'))
 }

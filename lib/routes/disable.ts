@@ -36,19 +36,23 @@ async function submit(visit: Visit): Promise<void> {
   const problem = await stateProblem(visit)
   if (problem) return refuse(visit, problem)
   const askedAt = rooms.settings.now()
-  const disabling = typed
-    ? await rooms.accounts.disable(account.id, marker.epoch, typed)
-    : await rooms.accounts.disableFresh(account.id, marker.epoch)
+  const work = typed
+    ? rooms.accounts.disable(account.id, marker.epoch, typed)
+    : rooms.accounts.disableFresh(account.id, marker.epoch)
+  const disabling = await rooms.reporter.evenIfLate(req, work, (outcome, late) => {
+    if (outcome.disabled) {
+      if (late) rooms.views.forget(account.id)
+      rooms.reporter.tell(req, 'disabled', account.id, {})
+    } else if (outcome.refusal.reason === 'invalid' && typed) {
+      const failed = { method: typed.method, purpose: 'disable', lock: outcome.refusal.lock } as const
+      rooms.reporter.tellFailure(req, account.id, failed)
+    }
+  })
   if (!disabling.disabled) {
     const { refusal } = disabling
     if (refusal.reason === 'revoked') return visit.sessionIsOver()
-    if (refusal.reason === 'invalid' && typed) {
-      const failed = { method: typed.method, purpose: 'disable', lock: refusal.lock } as const
-      rooms.reporter.tellFailure(req, account.id, failed)
-    }
     return refuse(visit, problemOf(refusal))
   }
-  rooms.reporter.tell(req, 'disabled', account.id, {})
   await rooms.admission.stayWithoutFactor(req, account.id, disabling.epoch, askedAt)
   if (visit.program) visit.json({ enabled: false })
   else visit.redirect(visit.url())

@@ -62,11 +62,18 @@ async function confirm(visit: Visit): Promise<void> {
   const askedAt = rooms.settings.now()
   const confirmation =
     typed.method === 'totp'
-      ? await rooms.accounts.confirmEnrolment(account.id, visit.marker.epoch, staged, typed.code)
+      ? await rooms.reporter.evenIfLate(
+          req,
+          rooms.accounts.confirmEnrolment(account.id, visit.marker.epoch, staged, typed.code),
+          ({ enabled }, late) => {
+            if (!enabled) return
+            if (late) rooms.views.forget(account.id)
+            rooms.reporter.tell(req, 'enabled', account.id, { method: 'totp' })
+          },
+        )
       : ({ enabled: false, reason: 'invalid', clock: null } as const)
   if (confirmation.enabled) {
     const { epoch, backupCodes, madeAt } = confirmation
-    rooms.reporter.tell(req, 'enabled', account.id, { method: 'totp' })
     const returnTo = await visit.enter({ accountId: account.id, epoch, method: 'totp', askedAt })
     if (visit.answered) return
     if (visit.program) return visit.json({ enabled: true, backupCodes })

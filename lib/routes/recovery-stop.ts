@@ -20,11 +20,13 @@ export const recoveryStopRoutes: Route[] = [
 async function stop(visit: Visit): Promise<void> {
   if (visit.state.state === 'unenrolled') return refuseDisabled(visit)
   const { rooms, req, account } = visit
-  const cancellation = await recoveryOf(visit).recoveries.cancel(account.id, visit.status as AccountStatus)
+  const work = recoveryOf(visit).recoveries.cancel(account.id, visit.status as AccountStatus)
+  const cancellation = await rooms.reporter.evenIfLate(req, work, ({ cancelled }) => {
+    if (cancelled) rooms.reporter.tell(req, 'recovery-cancelled', account.id, { by: 'session' })
+  })
   if (!cancellation.cancelled) {
     return visit.refuse({ code: 'recovery_over' }, (problem) => settingsPage(visit, problem))
   }
-  rooms.reporter.tell(req, 'recovery-cancelled', account.id, { by: 'session' })
   if (visit.program) visit.json({ state: 'cancelled' })
   else visit.redirect(visit.url())
 }

@@ -29,13 +29,16 @@ async function cancel(visit: Visit): Promise<void> {
   const text = visit.field('ticket')
   const ticket = readTicket(text)
   if (!ticket) return refuse(visit, { code: 'malformed', about: 'ticket' })
-  const cancellation = await recoveryOf(visit).recoveries.cancelByTicket(ticket)
+  const { reporter } = visit.rooms
+  const work = recoveryOf(visit).recoveries.cancelByTicket(ticket)
+  const cancellation = await reporter.evenIfLate(visit.req, work, ({ cancelled }) => {
+    if (cancelled) reporter.tell(visit.req, 'recovery-cancelled', ticket.accountId, { by: 'ticket' })
+  })
   if (!cancellation.cancelled) {
     return refuse(visit, {
       code: cancellation.reason === 'over' ? 'recovery_over' : 'invalid_ticket',
     })
   }
-  visit.rooms.reporter.tell(visit.req, 'recovery-cancelled', ticket.accountId, { by: 'ticket' })
   if (visit.program) visit.json({ state: 'cancelled' })
   // The ticket is spent by now, so that its address may be in a log.
   else visit.redirect(visit.url(`/recovery/cancel?${new URLSearchParams({ ticket: text as string })}`))

@@ -41,15 +41,15 @@ async function ask(visit: Visit): Promise<void> {
   }
   // Before anything differs: what it takes is the same for all answers.
   const user = settings.check ? await rooms.submission.user(req) : null
-  const asked = await recoveries.ask(account.id, answers, statusOf(visit))
+  const work = recoveries.ask(account.id, answers, statusOf(visit))
+  const asked = await rooms.reporter.evenIfLate(req, work, ({ asked, ticket }) => {
+    if (asked === 'new') rooms.reporter.tell(req, 'recovery-requested', account.id, {}, { ticket })
+  })
   if (asked.asked === 'too-often') {
     const view = await recoveries.view(account.id, statusOf(visit))
     return visit.refuse({ code: 'recovery_limit', retryAt: new Date(asked.until) }, (problem) =>
       recoveryPage(visit, view, problem),
     )
-  }
-  if (asked.asked === 'new') {
-    rooms.reporter.tell(req, 'recovery-requested', account.id, {}, { ticket: asked.ticket })
   }
   if (visit.program) visit.json({ state: 'requested' }, 202)
   else visit.redirect(visit.url('/recovery'))

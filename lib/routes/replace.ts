@@ -50,10 +50,17 @@ async function confirm(visit: Visit): Promise<void> {
   const askedAt = rooms.settings.now()
   const replacement =
     typed.method === 'totp'
-      ? await rooms.accounts.confirmReplacement(account.id, marker.epoch, staged, typed.code)
+      ? await rooms.reporter.evenIfLate(
+          req,
+          rooms.accounts.confirmReplacement(account.id, marker.epoch, staged, typed.code),
+          ({ replaced }, late) => {
+            if (!replaced) return
+            if (late) rooms.views.forget(account.id)
+            rooms.reporter.tell(req, 'replaced', account.id, { method: 'totp' })
+          },
+        )
       : ({ replaced: false, reason: 'invalid', clock: null } as const)
   if (replacement.replaced) {
-    rooms.reporter.tell(req, 'replaced', account.id, { method: 'totp' })
     await visit.enter({ accountId: account.id, epoch: replacement.epoch, method: 'totp', askedAt })
     if (visit.program) return visit.json({ replaced: true })
     visit.marker.justReplaced = true

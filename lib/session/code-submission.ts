@@ -1,6 +1,7 @@
 import type { Request } from 'express'
-import type { Accounts, Refusal } from '../account/accounts'
-import { newDevice } from '../account/devices'
+import type { Accounts, Answer, Refusal } from '../account/accounts'
+import { newDevice, type TrustedDevice } from '../account/devices'
+import type { Method } from '../account/record'
 import type { TypedCode } from '../account/typed-code'
 import { ConfigurationError } from '../errors'
 import type { Purpose } from '../events/events'
@@ -49,24 +50,12 @@ export class CodeSubmission {
         ? newDevice(deviceLabel(req.headers['user-agent']), trustAge, askedAt)
         : null
     const purpose = asked ?? (isHeld(marker) ? 'login' : 'step-up')
-    const answer = await this.accounts.verify(account.id, marker.epoch, typed, trusted?.device)
-    // The session is of another time of the account: whatever is remembered of it is too.
-    if (!answer.accepted && answer.reason === 'revoked') this.views.forget(account.id)
-    if (!answer.accepted) {
-      if (answer.reason === 'invalid') {
-        this.reporter.tellFailure(req, account.id, { method: typed.method, purpose, lock: answer.lock })
-      }
-      return answer
-    }
+    const work = this.accounts.verify(account.id, marker.epoch, typed, trusted?.device)
+    const answer = await this.reporter.evenIfLate(req, work, (outcome, late) =>
+      this.#tell(req, account.id, typed.method, purpose, outcome, trusted?.device, late),
+    )
+    if (!answer.accepted) return answer
     const { method, backupCodesRemaining, epoch } = answer
-    this.reporter.tell(req, 'verified', account.id, { method, purpose })
-    if (method === 'backup-code') {
-      this.reporter.tell(req, 'backup-code-used', account.id, { remaining: backupCodesRemaining })
-    }
-    if (trusted) {
-      const { id, label, expiresAt } = trusted.device
-      this.reporter.tell(req, 'device-trusted', account.id, { device: id, label, until: new Date(expiresAt) })
-    }
     const proof = { accountId: account.id, epoch, method, askedAt }
     return { accepted: true, proof, backupCodesRemaining, deviceToken: trusted?.token ?? null }
   }
@@ -79,6 +68,34 @@ export class CodeSubmission {
   /** @see handOn */
   handOn(next: (error: unknown) => void): (error: unknown) => void {
     return handOn(this.settings, next)
+  }
+
+  /** @param late whoever entered the code was told that it is not known: nobody was let in by it */
+  #tell(
+    req: Request,
+    accountId: string,
+    method: Method,
+    purpose: Purpose,
+    answer: Answer,
+    trusted: TrustedDevice | undefined,
+    late: boolean,
+  ): void {
+    // The session is of another time of the account: whatever is remembered of it is too.
+    if (!answer.accepted && answer.reason === 'revoked') this.views.forget(accountId)
+    if (!answer.accepted) {
+      if (answer.reason === 'invalid') {
+        this.reporter.tellFailure(req, accountId, { method, purpose, lock: answer.lock })
+      }
+      return
+    }
+    if (!late) this.reporter.tell(req, 'verified', accountId, { method, purpose })
+    if (method === 'backup-code') {
+      this.reporter.tell(req, 'backup-code-used', accountId, { remaining: answer.backupCodesRemaining })
+    }
+    if (trusted) {
+      const { id, label, expiresAt } = trusted
+      this.reporter.tell(req, 'device-trusted', accountId, { device: id, label, until: new Date(expiresAt) })
+    }
   }
 
   /** The host's user of the session: the one of this request, or the one that half a login holds. */

@@ -18,16 +18,17 @@ export class DueRecovery {
   /**
    * Whether the account is another one now: it has just lost its factors, here or in another process.
    *
-   * Where the requests cannot be read, the account stays as protected as it was, and a code still lets its owner in.
+   * Where the requests cannot be read, or not at once, the account stays as protected as it was, and a code still lets its owner in.
    */
   async complete(req: Request, accountId: string, factor: FactorUse): Promise<boolean> {
     if (!factor.enabled) return false
     try {
-      const recovered = await this.recoveries.complete(accountId, factor)
-      if (recovered === null) return false
-      this.views.forget(accountId)
-      if (recovered === 'now') this.reporter.tell(req, 'recovery-completed', accountId, {})
-      return recovered !== 'spared'
+      const work = this.recoveries.complete(accountId, factor)
+      const recovered = await this.reporter.evenIfLate(req, work, (outcome) => {
+        if (outcome !== null) this.views.forget(accountId)
+        if (outcome === 'now') this.reporter.tell(req, 'recovery-completed', accountId, {})
+      })
+      return recovered === 'now' || recovered === 'before'
     } catch (error) {
       if (!(error instanceof UnavailableError)) throw error
       this.settings.onUnavailable(error)

@@ -1,6 +1,7 @@
 import type { Request } from 'express'
 import { beginEnrolment, ENROLMENT_LIFE, type StagedEnrolment } from '../account/enrolment'
 import type { Keyring } from '../crypto/keyring'
+import { isWithin } from './age'
 import { save, sessionOf } from './express-sessions'
 import type { Marker } from './marker'
 
@@ -26,7 +27,7 @@ export class Enrolments {
     const text = enrolment && this.#opened(accountId, purpose, enrolment)
     if (!text) return null
     const { secret, startedAt } = JSON.parse(text)
-    if (this.now() >= startedAt + ENROLMENT_LIFE) return null
+    if (!isWithin(startedAt, ENROLMENT_LIFE, this.now())) return null
     return { secret: Buffer.from(secret, 'base64'), startedAt }
   }
 

@@ -7,10 +7,19 @@ const PATIENCE = 30_000
 /**
  * Asks the store at the start what would lose second factors, and says it as warnings of the process. Nobody
  * waits for it.
+ *
+ * @param option the one that the store was given as
  */
-export async function warnOfStore(store: SecondFactorStore): Promise<void> {
+export async function warnOfStore(
+  store: SecondFactorStore,
+  option: 'store' | 'recovery.store' = 'store',
+): Promise<void> {
+  const own = option === 'store'
   const warn = (text: string) =>
-    process.emitWarning(text, { type: 'SecondFactorWarning', code: 'SF_STORE_WARNING' })
+    process.emitWarning(own ? text : `Option ${option}: ${text}`, {
+      type: 'SecondFactorWarning',
+      code: 'SF_STORE_WARNING',
+    })
   try {
     for (const warning of (
       await within(
@@ -21,9 +30,14 @@ export async function warnOfStore(store: SecondFactorStore): Promise<void> {
     )?.warnings ?? [])
       warn(warning)
   } catch (error) {
+    const store = own ? 'The factor store' : 'This store'
+    // The command line looks at the store of the factors alone.
+    const advice = own
+      ? 'run npx express-second-factor doctor, or start the app again.'
+      : 'start the app again.'
     warn(
-      `The factor store could not be asked how it is set up: ${(error as Error | null)?.message}. The app asks again ` +
-        'only at its next start: once the store answers, run npx express-second-factor doctor, or start the app again.',
+      `${store} could not be asked how it is set up: ${(error as Error | null)?.message}. The app asks again ` +
+        `only at its next start: once the store answers, ${advice}`,
     )
   }
 }
