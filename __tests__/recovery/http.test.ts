@@ -265,6 +265,20 @@ describe('the owner', () => {
     expect(eventsOf(world).filter((name) => name === 'recovery-cancelled')).toHaveLength(2)
   })
 
+  test('a page whose address has a ticket asks browsers not to name it, and no other page does', async () => {
+    const world = await createWorld()
+    await ask(world)
+    const meta = '<meta name="referrer" content="strict-origin">'
+    const visitor = new Client(world.app, 'person')
+    for (const ticket of [ticketOf(world), 'x']) {
+      const { text, headers } = await visitor.get(`/two-factor/recovery/cancel?ticket=${ticket}`)
+      expect(text.indexOf(meta)).toBeGreaterThan(0)
+      expect(text.indexOf(meta)).toBeLessThan(text.indexOf('<link rel="stylesheet"'))
+      expect(headers['referrer-policy']).toBe('same-origin')
+    }
+    expect((await visitor.get('/two-factor/recovery/cancel')).text).not.toContain(meta)
+  })
+
   test('whose session has a second factor sees it in the settings, and cancels it there', async () => {
     const world = await createWorld()
     const owner = await signedIn(world, 'alice', 'person')

@@ -106,6 +106,8 @@ export function createRenderer(options: RendererOptions): Renderer {
           ...(page.name.startsWith('admin/') ? [`${base}/assets${assets.path('admin.css')}`] : []),
           ...stylesheets,
         ],
+        // An address with a ticket is nobody's business, and logs keep what browsers name as the referrer.
+        ticketInAddress: req.query.ticket !== undefined,
         script: `${base}/assets${assets.path('second-factor.js')}`,
       }),
       body: template('partials/card', { ...view, content: template(page.name, view) }),

@@ -149,11 +149,10 @@ export class Recoveries {
 
   /** What has become of the request that a ticket is of; null: it is of none. */
   async viewByTicket({ accountId, key }: Named): Promise<RecoveryView | null> {
-    const [record, factor] = await Promise.all([
-      this.records.read(accountId),
-      this.accounts.status(accountId),
-    ])
     const hash = hashOfTicket(key)
+    const record = await this.#recordOfTicket(accountId, hash)
+    if (!record) return null
+    const factor = await this.accounts.status(accountId)
     const state = stateByTicket(record, hash, factor, this.now())
     // Nothing is said of another request than the ticket's own.
     const own = record.request?.tickets.includes(hash) ? record.request : null
@@ -161,9 +160,20 @@ export class Recoveries {
   }
 
   async cancelByTicket({ accountId, key }: Named): Promise<Cancellation> {
-    const factor = await this.accounts.status(accountId)
     const hash = hashOfTicket(key)
-    return this.#change(accountId, (record, now) => cancel(record, hash, factor, now))
+    const record = await this.#recordOfTicket(accountId, hash)
+    if (!record) return { cancelled: false, reason: 'unknown' }
+    const factor = await this.accounts.status(accountId)
+    return this.#change(accountId, (latest, now) => cancel(latest, hash, factor, now), record)
+  }
+
+  /**
+   * Null: the account has no such ticket. Nothing more is looked at then: anybody may send one, and how long the answer
+   * takes would tell whether the account has a second factor.
+   */
+  async #recordOfTicket(accountId: string, hash: string): Promise<RecoveryRecord | null> {
+    const record = await this.records.read(accountId)
+    return stateByTicket(record, hash, null, this.now()) === null ? null : record
   }
 
   /** Stops the present request of an account, whose owner has proven a second factor. */
