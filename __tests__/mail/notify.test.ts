@@ -246,6 +246,19 @@ test.each([
   expect(text?.includes('IP address')).toBe(shown)
 })
 
+test.each([
+  'alice@example.com, evil@x.example',
+  'evil@x.example\r\nalice@example.com',
+  'A <alice@example.com>',
+  '',
+])('"%s" is not one address: nobody is mailed', async (address) => {
+  const { app, clock, told } = createApp({ recipients: () => [address, 'bob@example.com'] })
+  await enrol(new Client(app), clock.now)
+  expect((await box.wait(1)).to).toEqual(['bob@example.com'])
+  expect(told).toContainEqual(expect.objectContaining({ name: 'mail-failed', reason: 'not-an-address' }))
+  expect(box.mails).toHaveLength(1)
+})
+
 describe('a mail that is not sent', () => {
   test.each<[string, Partial<NotifyOptions>, string]>([
     [

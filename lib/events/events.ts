@@ -44,7 +44,7 @@ export interface EventDetails {
   forgotten: object
   /**
    * A mail about the event `mail` was not sent, as far as is known. `reason` is the code of the transport's error or of
-   * that of `notify.recipients`, `failed` where it has none, `timeout` after 30 s, or `no-recipients`.
+   * that of `notify.recipients`, `failed` where it has none, `timeout` after 30 s, `not-an-address`, or `no-recipients`.
    */
   'mail-failed': { mail: EventName; reason: string }
 }

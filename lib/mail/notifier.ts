@@ -11,6 +11,8 @@ import { warnOfFailedMails } from './warn-of-failed-mails'
 /** How long the host's function, and then the transport, may take for a mail, milliseconds. */
 const PATIENCE = 30_000
 
+const ONE_ADDRESS = /^[^\s,;:<>"]+@[^\s,;:<>"]+$/
+
 /** Tells users by mail what happens to their account. Nobody waits for it, and no failure of it fails anything. */
 export class Notifier implements AlsoTold {
   readonly #warn = warnOfFailedMails()
@@ -65,6 +67,8 @@ export class Notifier implements AlsoTold {
     cancelUrl: string | null,
   ): Promise<void> {
     if (!isTold(event)) return
+    // Mailers read a list in a text with commas, and send to each.
+    if (!ONE_ADDRESS.test(recipient.address)) return this.#fail(event, 'not-an-address')
     try {
       const { transport, from, settingsUrl } = this.options
       const language = recipient.language

@@ -2,6 +2,7 @@ import { mustBeKnown, must as mustHold, type NamesOf, typeName } from '../checks
 
 /** Somebody who is told what happens to an account. */
 export interface Recipient {
+  /** One address, without a name: `alice@acme.example`. */
   address: string
   /**
    * The language of the mail, such as `pt-BR`. Default: that of the request that it is about, where only somebody with
