@@ -9,10 +9,12 @@ import { createEnrolledApp, signIn } from '../support/enrolled'
 class CountingStore extends session.MemoryStore {
   writes = 0
   away = false
+  /** When what was read is handed out. */
+  answers: (done: () => void) => void = (done) => done()
 
   override get(...[id, done]: Parameters<session.MemoryStore['get']>) {
     if (this.away) done(new Error('away'))
-    else super.get(id, done)
+    else super.get(id, (...found) => this.answers(() => done(...found)))
   }
 
   override set(...args: Parameters<session.MemoryStore['set']>) {
@@ -20,8 +22,6 @@ class CountingStore extends session.MemoryStore {
     super.set(...args)
   }
 }
-
-afterEach(() => jest.restoreAllMocks())
 
 // What a session was when a request began, a slow request would write again.
 describe.each(Object.entries(expresses))('%s: a request that is held back', (_name, express) => {
@@ -105,16 +105,39 @@ describe.each(Object.entries(expresses))('%s: a request that is held back', (_na
     expect(kept()).not.toContain('u-alice')
   })
 
-  test('without a body, for longer than a second: nor that', async () => {
+  test('nor without a body', async () => {
     const { client, phone, clock, held, revived } = await holdingApp()
     await signIn(client, phone, clock)
     const thief = client.copy()
-    const signOut = async () => {
-      await client.copy().send('POST', '/logout', {})
-      const now = performance.now.bind(performance)
-      jest.spyOn(performance, 'now').mockImplementation(() => now() + 1001)
-    }
-    await held(client.copy(), 'GET', '/cart', undefined, signOut)
+    await held(client.copy(), 'GET', '/cart')
+    expect(await revived(thief)).toBe('not_authenticated')
+  })
+
+  test('nor the session of before a code was entered once more', async () => {
+    const { client, phone, clock, held, revived } = await holdingApp()
+    await signIn(client, phone, clock)
+    const thief = client.copy()
+    clock.nextStep()
+    await held(client.copy(), 'GET', '/cart', undefined, () => client.challenge(phone.code()))
+    expect(await revived(thief)).toBe('not_authenticated')
+    expect((await client.get('/vault')).status).toBe(200)
+  })
+
+  test('nor between the look and the write', async () => {
+    const { client, phone, clock, sessionStore, held, revived } = await holdingApp()
+    await signIn(client, phone, clock)
+    const thief = client.copy()
+    let answer: Promise<unknown> | undefined
+    const goOn = await new Promise<() => void>((looked) => {
+      const fromNowOn = async () => {
+        sessionStore.answers = looked
+      }
+      answer = held(client.copy(), 'GET', '/cart', undefined, fromNowOn)
+    })
+    sessionStore.answers = (done) => done()
+    await client.send('POST', '/logout', {})
+    goOn()
+    await answer
     expect(await revived(thief)).toBe('not_authenticated')
   })
 

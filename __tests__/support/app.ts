@@ -77,7 +77,12 @@ export function createTestApp(options: TestAppOptions = {}): TestApp {
 
   const app = express()
   app.use(
-    session({ secret: 'test', resave: false, saveUninitialized: false, store: sessionStore }),
+    session({
+      secret: 'test',
+      resave: false,
+      saveUninitialized: false,
+      store: sessionStore,
+    }),
     hostPassport.session(),
   )
   options.before?.(app)

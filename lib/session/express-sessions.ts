@@ -55,43 +55,19 @@ function notTaken(cause: unknown): UnavailableError {
  *
  * @throws UnavailableError when it does not answer
  */
-export async function isStored(req: Request): Promise<boolean> {
-  const stored = await storedSession(req, req.sessionID)
+export function isStored(req: Request): Promise<boolean> {
   const { secondFactor: present } = sessionOf(req)
-  const there = stored?.secondFactor
-  return (
-    stored !== null &&
-    there?.accountId === present?.accountId &&
-    there?.epoch === present?.epoch &&
-    there?.state === present?.state
-  )
-}
-
-/**
- * A session as the store has it now, or null.
- *
- * @throws UnavailableError when it does not answer
- */
-export function storedSession(req: Request, id: string): Promise<AppSession | null> {
   return new Promise((resolve, reject) =>
-    req.sessionStore.get(id, (cause: unknown, stored) => {
-      if (cause) reject(new UnavailableError('The session store does not answer', { cause }))
-      else resolve((stored as AppSession | null | undefined) ?? null)
+    req.sessionStore.get(req.sessionID, (cause: unknown, stored) => {
+      if (cause) return reject(new UnavailableError('The session store does not answer', { cause }))
+      const there = stored?.secondFactor
+      const same =
+        there?.accountId === present?.accountId &&
+        there?.epoch === present?.epoch &&
+        there?.state === present?.state
+      resolve(Boolean(stored) && same)
     }),
   )
-}
-
-/** Writes the session only when `mayWrite` says so; else whoever saves it is told that all is done. */
-export function guardSave(session: AppSession, mayWrite: () => true | Promise<boolean>): void {
-  const save = session.save as Method
-  const value = (...args: unknown[]) => {
-    const answer = mayWrite()
-    if (answer === true) return save.apply(session, args)
-    const done = (typeof args[0] === 'function' ? args[0] : () => {}) as (error?: unknown) => void
-    answer.then((may) => (may ? save.apply(session, args) : done()), done)
-    return session
-  }
-  Object.defineProperty(session, 'save', { configurable: true, enumerable: false, writable: true, value })
 }
 
 /** A new session id. What the session held survives, its cookie's settings too, but for our marker. */

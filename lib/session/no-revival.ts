@@ -1,34 +1,59 @@
 import type { Request } from 'express'
-import { guardSave, sessionOf, storedSession } from './express-sessions'
+import type { Store } from 'express-session'
+import { sessionOf } from './express-sessions'
 import { type AppSession, isHeld } from './marker'
 import { hasPassportUser } from './passport-session'
-import type { RequestState } from './request-factor'
+import { type RequestState, stateOf } from './request-factor'
 
-/** Milliseconds within which a request without a body writes its session without another look. */
-const QUICK = 1000
+/** Ids of ended sessions that a process remembers: of more than begin during the longest request. */
+const MOST_ENDED = 10_000
+
+const watched = new WeakSet<Store>()
 
 /**
- * A session is what it was when its request began, and express-session writes it whole: a request that is held back,
- * by a slow body or a slow answer, would bring a session back to life that was signed out meanwhile, its proof
- * included. So before such a request writes the session of somebody who is logged in, the store is asked whether it
- * is still there; if not, nothing is written.
+ * A session is what it was when its request began, and express-session writes it whole: a request that is under way
+ * would bring a session back to life that was signed out meanwhile, its proof included. So before a session that
+ * somebody was logged in with is written again, the store is asked whether it is still there; if not, nothing is
+ * written. What this process itself has ended it knows at once. Between processes a moment remains, from the look to
+ * the write.
  */
 export function withoutRevival(req: Request, state: RequestState): void {
   const session = sessionOf(req)
-  if (!isSomebodys(req, session)) return
-  guardSave(session, () => {
-    const quick = !hasBody(req) && performance.now() - state.begunAt < QUICK
-    return (
-      quick || storedSession(req, session.id).then((stored) => stored !== null && isSomebodys(req, stored))
-    )
-  })
+  if (isSomebodys(req, session)) state.loadedSession = session.id
+  if (!watched.has(req.sessionStore)) watch(req.sessionStore)
+}
+
+/** In the store, since a host may load, copy and write sessions as it likes. */
+function watch(store: Store): void {
+  watched.add(store)
+  const ended = new Set<string>()
+  const [get, set, destroy] = [store.get.bind(store), store.set.bind(store), store.destroy.bind(store)]
+
+  store.destroy = (id, done) => {
+    ended.add(id)
+    if (ended.size > MOST_ENDED) ended.delete(ended.values().next().value as string)
+    destroy(id, (error) => {
+      if (error) ended.delete(id)
+      done?.(error)
+    })
+  }
+
+  store.set = (id, data, done) => {
+    const { req } = data as { req?: Request }
+    if (!req || stateOf(req)?.loadedSession !== id) {
+      ended.delete(id)
+      return set(id, data, done)
+    }
+    if (ended.has(id)) return done?.()
+    get(id, (error, stored) => {
+      if (error) done?.(error)
+      else if (stored && isSomebodys(req, stored as AppSession) && !ended.has(id)) set(id, data, done)
+      else done?.()
+    })
+  }
 }
 
 /** Somebody is logged in with it, or half so. */
 function isSomebodys(req: Request, session: AppSession): boolean {
   return hasPassportUser(req, session) || isHeld(session.secondFactor)
-}
-
-function hasBody(req: Request): boolean {
-  return req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0
 }

@@ -67,6 +67,8 @@ export class RequestState implements RequestFactor {
   graceUntil: Date | null = null
   formNotSent = false
   account: SessionAccount | null = null
+  /** The id of the stored session that the request came with, where somebody was logged in with it, or half so. */
+  loadedSession: string | null = null
   /** When the request was put into its state, in the milliseconds of `performance`. */
   readonly begunAt = performance.now()
 
