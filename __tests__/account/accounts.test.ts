@@ -435,6 +435,67 @@ describe('an account that was forgotten', () => {
   })
 })
 
+describe('what is known of an account', () => {
+  test('is read of several at once; one that cannot be read hides no others', async () => {
+    const { accounts, store } = await world()
+    await store.compareAndSet('damaged', 0, { version: 1, activated: true, sealed: 'x' })
+    const known = await accounts.statuses([ID, 'nobody', 'damaged'])
+    expect([...known.keys()]).toEqual([ID, 'nobody', 'damaged'])
+    expect(known.get(ID)).toEqual(await accounts.status(ID))
+    expect(known.get('nobody')).toMatchObject({ enabled: false, epoch: 0 })
+    expect(known.get('damaged')).toBeNull()
+  })
+
+  test('is counted by whether it has a second factor', async () => {
+    const { accounts, epoch, phone } = await world()
+    await accounts.revokeSessions('nobody')
+    expect(await accounts.countActivated()).toBe(1)
+    await accounts.disable(ID, epoch, typed(phone.code()))
+    expect(await accounts.countActivated()).toBe(0)
+  })
+
+  test('names no backup codes when the last one is used', async () => {
+    const { accounts, epoch, backupCodes } = await world()
+    for (const code of backupCodes) await accounts.verify(ID, epoch, typed(code))
+    expect(await accounts.status(ID)).toMatchObject({ methods: ['totp'], backupCodes: { remaining: 0 } })
+  })
+})
+
+describe('without a code', () => {
+  test('disabling takes a session of this epoch and an authenticator, and says when it was', async () => {
+    const { accounts, clock, epoch } = await world()
+    expect(await accounts.disableFresh(ID, epoch - 1)).toEqual({
+      disabled: false,
+      refusal: { accepted: false, reason: 'revoked' },
+    })
+    expect(await accounts.disableFresh(ID, epoch)).toEqual({ disabled: true, epoch: epoch + 1 })
+    expect(await accounts.status(ID)).toMatchObject({ enabled: false, disabledAt: clock.now() })
+    expect(await accounts.disableFresh(ID, epoch + 1)).toEqual({
+      disabled: false,
+      refusal: { accepted: false, reason: 'not-enrolled' },
+    })
+  })
+
+  test('a reset says whether there was a second factor', async () => {
+    const { accounts } = await world()
+    expect(await accounts.reset(ID)).toBe(true)
+    expect(await accounts.status(ID)).toMatchObject({ enabled: false, mustEnrol: false })
+    expect(await accounts.reset(ID)).toBe(false)
+  })
+
+  test('a recovery takes the factor off, and the account must enrol until it has', async () => {
+    const { accounts, clock, madeAt } = await world()
+    const factor = { since: madeAt, usedAt: madeAt }
+    expect(await accounts.recover(ID, { ...factor, usedAt: null })).toBe('spared')
+    expect(await accounts.recover(ID, factor)).toBe('now')
+    expect(await accounts.recover(ID, factor)).toBe('before')
+    const { epoch, ...status } = await accounts.status(ID)
+    expect(status).toMatchObject({ enabled: false, mustEnrol: true })
+    await enrol(accounts, clock, epoch)
+    expect((await accounts.status(ID)).mustEnrol).toBe(false)
+  })
+})
+
 test('without the store there is no answer, and no other than that', async () => {
   const { accounts, store, epoch, phone } = await world()
   store.get = () => Promise.reject(new Error('down'))

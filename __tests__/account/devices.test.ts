@@ -56,6 +56,12 @@ describe('a device that comes to be trusted', () => {
     expect(JSON.stringify(device)).not.toContain(token)
   })
 
+  test('is found by the SHA-256 of its token, in base64', () => {
+    // FIPS 180-2, appendix B.1
+    const abc = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'
+    expect(hashOfToken('abc')).toBe(Buffer.from(abc, 'hex').toString('base64'))
+  })
+
   test('is another one each time', () => {
     const made = Array.from({ length: 50 }, () => newDevice('', MONTH, now))
     expect(new Set(made.flatMap(({ device, token }) => [device.id, device.hash, token])).size).toBe(150)
@@ -75,6 +81,14 @@ describe('a device that comes to be trusted', () => {
         expect(record.devices).toHaveLength(10)
       }),
     )
+  })
+
+  test('pushes out all whose trust is over, however late they were seen', () => {
+    const ending = (n: number, expiresAt: number) => ({ ...numbered(n), expiresAt, lastSeenAt: now + MONTH })
+    let record = enrolled
+    for (const device of [ending(1, now + DAY - 1), ending(2, now + DAY), ending(3, now + DAY + 1)])
+      record = withDevice(record, device)
+    expect(idsOf(withDevice(record, numbered(4, now + DAY)))).toEqual(['device-3', 'device-4'])
   })
 
   test('and being seen keeps one in', () => {
@@ -295,11 +309,34 @@ describe('a new phone, in the store', () => {
   test('a session of another epoch puts none in its place, and no device that it trusts counts', async () => {
     const { accounts, records, staged, newPhone } = await account()
     const before = await records.read('alice')
-    expect(
-      await accounts.confirmReplacement('alice', trusting.epoch - 1, staged, newPhone.code()),
-    ).toMatchObject({ reason: 'revoked' })
+    expect(await accounts.confirmReplacement('alice', trusting.epoch - 1, staged, newPhone.code())).toEqual({
+      replaced: false,
+      reason: 'revoked',
+    })
     expect(await accounts.revokeDevices('alice', trusting.epoch - 1, null)).toEqual({ reason: 'revoked' })
     expect(await records.read('alice')).toEqual(before)
+  })
+
+  test('there is none where two-factor authentication was turned off meanwhile', async () => {
+    const { accounts, staged, oldPhone, newPhone } = await account()
+    const off = await accounts.disable('alice', trusting.epoch, { method: 'totp', code: oldPhone.code() })
+    if (!off.disabled) throw new Error('not disabled')
+    expect(await accounts.confirmReplacement('alice', off.epoch, staged, newPhone.code())).toEqual({
+      replaced: false,
+      reason: 'not-enrolled',
+    })
+  })
+
+  test('a device that is trusted says so, with the epoch in which it is; one that was revoked does not', async () => {
+    const { accounts, clock } = await account()
+    const { epoch } = trusting
+    expect(await accounts.useDevice('alice', ['hash-1'])).toEqual({
+      device: { ...numbered(1), lastSeenAt: clock.now() },
+      epoch,
+    })
+    expect(await accounts.useDevice('alice', ['hash-3'])).toBeNull()
+    expect(await accounts.revokeDevices('alice', epoch, 'device-1')).toMatchObject([{ id: 'device-1' }])
+    expect(await accounts.useDevice('alice', ['hash-1'])).toBeNull()
   })
 
   test('a device comes to be trusted with an accepted code, and with no other', async () => {

@@ -1,5 +1,13 @@
 import fc from 'fast-check'
-import { beginEnrolment, checkFirstCode, disable, enrol, reset } from '../../lib/account/enrolment'
+import {
+  beginEnrolment,
+  checkFirstCode,
+  disable,
+  enrol,
+  recover,
+  replace,
+  reset,
+} from '../../lib/account/enrolment'
 import { withFailure } from '../../lib/account/lockout'
 import { type AccountRecord, EMPTY_RECORD, isEnrolled } from '../../lib/account/record'
 import { base32 } from '../../lib/authenticators/base32'
@@ -120,6 +128,14 @@ describe('enrolling', () => {
     expect(isEnrolled(record)).toBe(true)
   })
 
+  test('begins an epoch by the clock in seconds, and never one that was', () => {
+    const epochAfter = (epoch: number) =>
+      enrol({ ...EMPTY_RECORD, epoch }, first, backupCodes, 1_777_000_000_999).record.epoch
+    expect(epochAfter(0)).toBe(1_777_000_001)
+    expect(epochAfter(1_777_000_000)).toBe(1_777_000_001)
+    expect(epochAfter(1_777_000_005)).toBe(1_777_000_006)
+  })
+
   test('an account that is enrolled changes nothing', () => {
     const { record } = enrol(EMPTY_RECORD, first, backupCodes, 1000)
     const again = enrol(record, { ...first, secret: new Uint8Array(20) }, { ...backupCodes, total: 9 }, 2000)
@@ -148,5 +164,57 @@ describe('enrolling', () => {
     expect(done.outcome).toEqual({ wasEnabled: true })
     expect(done.record).toEqual({ ...EMPTY_RECORD, epoch: record.epoch + 1, disabledAt: 2000 })
     expect(reset(done.record, 3000).outcome).toEqual({ wasEnabled: false })
+  })
+})
+
+describe('a recovery', () => {
+  const first = { secret, step: 41, clockSide: 0 } as const
+  const { record: enrolled } = enrol({ ...EMPTY_RECORD, epoch: 6 }, first, backupCodes, 1000)
+  const asked = { since: 1000, usedAt: 1000 }
+
+  test('takes off the factor that it was asked for, and the user must enrol', () => {
+    const { record, outcome } = recover(withFailure(enrolled, 'totp', 1500), asked, 2000)
+    expect(outcome).toBe('now')
+    expect(record).toEqual({
+      ...EMPTY_RECORD,
+      epoch: enrolled.epoch + 1,
+      disabledAt: 2000,
+      mustEnrol: true,
+    })
+    expect(recover(record, asked, 3000)).toEqual({ record, outcome: 'before' })
+    expect(enrol(record, first, backupCodes, 4000).record).not.toHaveProperty('mustEnrol')
+  })
+
+  test.each<[string, AccountRecord]>([
+    ['a code was accepted since', { ...enrolled, lastUsedAt: 1500 }],
+    ['a new phone came since', replace(enrolled, first, 1500).record],
+    [
+      'a new phone came since, of which no code was asked for',
+      { ...replace(enrolled, first, 1500).record, lastUsedAt: 1000 },
+    ],
+    ['it was turned off since', disable(enrolled, 1500).record],
+  ])('spares an account where %s', (_what, record) => {
+    const after = recover(record, asked, 2000)
+    expect(after.outcome).toBe('spared')
+    expect(after.record).toBe(record)
+  })
+})
+
+describe('a new phone', () => {
+  const first = { secret, step: 41, clockSide: 0 } as const
+  const next = { secret: new Uint8Array(20), step: 45, clockSide: 1 } as const
+
+  test('takes the place of the old one in a new epoch, and only where there is one', () => {
+    const { record } = enrol(EMPTY_RECORD, first, backupCodes, 1000)
+    expect(replace(withFailure(record, 'totp', 1500), next, 2000)).toEqual({
+      record: {
+        ...record,
+        epoch: record.epoch + 1,
+        totp: { secret: Buffer.alloc(20).toString('base64'), clockSide: 1, lastStep: 45, since: 2000 },
+        lastUsedAt: 2000,
+      },
+      outcome: { replaced: true, epoch: record.epoch + 1 },
+    })
+    expect(replace(EMPTY_RECORD, next, 2000)).toEqual({ record: EMPTY_RECORD, outcome: { replaced: false } })
   })
 })

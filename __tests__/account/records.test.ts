@@ -1,8 +1,8 @@
 import { inspect } from 'node:util'
 import { asOneStep, lateOutcome } from '../../lib/account/late'
 import { withFailure } from '../../lib/account/lockout'
-import { type AccountRecord, EMPTY_RECORD, revokeSessions } from '../../lib/account/record'
-import { AccountRecords } from '../../lib/account/records'
+import { type AccountRecord, EMPTY_RECORD, revokeSessions, serialize } from '../../lib/account/record'
+import { AccountRecords, type Form, Records } from '../../lib/account/records'
 import { Keyring } from '../../lib/crypto/keyring'
 import { UnavailableError } from '../../lib/errors'
 import { MemoryStore } from '../../lib/stores/memory'
@@ -129,7 +129,10 @@ describe('a transaction', () => {
 
   test('that loses every race is given up, with nothing returned', async () => {
     store.compareAndSet = async () => false
-    await expect(records.transact('a', count)).rejects.toThrow(UnavailableError)
+    const failed = records.transact('a', count)
+    await expect(failed).rejects.toThrow(
+      new UnavailableError('An account record is written by others all the time'),
+    )
     expect(store.gets).toBe(50)
   })
 
@@ -178,9 +181,10 @@ describe('a transaction', () => {
       }
     }
 
-    test('looks the write up, and it counts', async () => {
+    test('looks the write up, once, and it counts', async () => {
       lose(() => {})
       expect(await records.transact('a', count)).toBe(1)
+      expect(store.gets).toBe(2)
       expect((await records.read('a')).failures.totp.count).toBe(1)
     })
 
@@ -201,6 +205,12 @@ describe('a transaction', () => {
         store.get = () => Promise.reject(new Error('refused'))
       })
       await expect(records.transact('a', count)).rejects.toThrow(UnavailableError)
+    })
+
+    test('returns nothing where it was not recorded after all, and looks once', async () => {
+      store.compareAndSet = () => Promise.reject(new Error('connection lost'))
+      await expect(records.transact('a', count)).rejects.toThrow('The factor store does not answer')
+      expect(store.gets).toBe(2)
     })
 
     test('returns nothing where somebody has written since', async () => {
@@ -254,6 +264,35 @@ describe('many at once', () => {
     ])
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
     expect((await records.read('a')).failures.totp.count).toBe(2)
+  })
+
+  test('in one process stand in line also when one before them has left it', async () => {
+    let release = () => {}
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const [first, second] = [records.transact('a', count), records.transact('a', count)]
+    store.beforeWrite = () => (store.writes === 2 ? held : undefined)
+    await first
+    const third = records.transact('a', count)
+    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+    expect(store.gets).toBe(2)
+    release()
+    expect(await Promise.all([second, third])).toEqual([2, 3])
+    expect([store.gets, store.writes]).toEqual([3, 3])
+  })
+
+  test('leave no line behind', async () => {
+    const set = jest.spyOn(Map.prototype, 'set')
+    await Promise.all([
+      records.transact('a', count),
+      records.transact('b', count),
+      records.transact('a', count),
+    ])
+    const lines = set.mock.contexts.filter((_map, call) => set.mock.calls[call]?.[1] instanceof Promise)
+    set.mockRestore()
+    expect(lines).toHaveLength(3)
+    expect(new Set(lines)).toEqual(new Set([new Map()]))
   })
 
   test('an account does not wait for another', async () => {
@@ -377,6 +416,28 @@ describe('a row that was tampered with does not open', () => {
     expect(store.writes).toBe(1)
   })
 
+  test.each<[string, unknown, unknown]>([
+    ['no version', undefined, true],
+    ['a version that is no whole number', 1.5, true],
+    ['version 0, which means that there is no row', 0, true],
+    ['a version below 0', -1, true],
+    ['a version as text', '1', true],
+    ['a version beyond what is counted exactly', 2 ** 53, true],
+    ['activated as a number', 1, 1],
+    ['activated as text', 1, 'true'],
+    ['activated missing', 1, undefined],
+  ])('sealed by us, but with %s', async (_what, version, activated) => {
+    const sealed = keyring.seal('a', JSON.stringify(['a', version, activated]), serialize(enrolled.record))
+    put('a', { version, activated, sealed })
+    await expect(records.read('a')).rejects.toThrow(new UnavailableError('The store answered with no record'))
+  })
+
+  test('and version 1, which a store may begin with, does', async () => {
+    const sealed = keyring.seal('a', JSON.stringify(['a', 1, true]), serialize(enrolled.record))
+    put('a', { version: 1, activated: true, sealed })
+    expect(await records.read('a')).toEqual(enrolled.record)
+  })
+
   test('a row put back as it once was opens: what was restored from a backup counts', async () => {
     await records.transact('a', revokeSessions)
     put('a', row)
@@ -440,7 +501,10 @@ describe('a store that takes too long', () => {
     slow.slow = 'get'
     await expect(hasty.read('a')).rejects.toThrow(UnavailableError)
     Object.assign(slow, { list: () => new Promise(() => {}) })
-    await expect(hasty.list(null, 1)).rejects.toThrow(UnavailableError)
+    // A list has many times the time of a call.
+    await expect(new AccountRecords(slow, keyring, clock.now, 5).list(null, 1)).rejects.toThrow(
+      UnavailableError,
+    )
   })
 
   test('keeps those who stand in line no longer than the first', async () => {
@@ -472,6 +536,16 @@ describe('a store that takes too long', () => {
       accountId: 'a',
       uncertain: true,
     })
+  })
+
+  test('to read after a race that was lost has written nothing, and nothing is late', async () => {
+    slow.compareAndSet = async () => {
+      slow.slow = 'get'
+      return false
+    }
+    const error = await hasty.transact('a', count).catch((error) => error)
+    expect(error).toMatchObject({ accountId: 'a', uncertain: false })
+    expect(lateOutcome(error)).toBeNull()
   })
 
   test('to write gives its outcome to nobody, and is what the next call reads', async () => {
@@ -612,6 +686,222 @@ describe('going through all rows', () => {
   })
 
   test('needs a store that can list', async () => {
-    await expect(records.list(null, 1)).rejects.toThrow(/SF_STORE_LIST/)
+    await expect(records.list(null, 1)).rejects.toThrow(/no list\(\).*SF_STORE_LIST/)
+    expect(await records.countActivated()).toBeNull()
+    expect(await records.activatedRows(10, true)).toEqual({ rows: [], others: [], whole: true })
+  })
+
+  test.each<[string, unknown]>([
+    ['a number', 0],
+    ['no list', { length: 0 }],
+    ['a list of nothing', [null]],
+    ['a row without an account', [{ record: { version: 1, activated: true, sealed: '' } }]],
+    ['an account that is no text', [{ accountId: 1, record: { version: 1, activated: true, sealed: '' } }]],
+    ['a row without a record', [{ accountId: 'a', record: null }]],
+    [
+      'one such row among others',
+      [{ accountId: 'a', record: { version: 1, activated: true, sealed: '' } }, { accountId: 'b' }],
+    ],
+  ])('takes %s for no answer', async (_what, answer) => {
+    const records = open(Object.assign(store, { list: async () => answer as [] }))
+    const none = new UnavailableError('The store answered with no list of records')
+    await expect(records.list(null, 10)).rejects.toThrow(none)
+    await expect(records.countActivated()).rejects.toThrow(none)
+    await expect(records.activatedRows(10, true)).rejects.toThrow(none)
+  })
+
+  /** A store of that many rows, of which every third is activated; none opens. Notes what it is asked. */
+  function listing(size: number) {
+    const asked: unknown[] = []
+    const rows = Array.from({ length: size }, (_, index) => ({
+      accountId: String(index).padStart(5, '0'),
+      record: { version: 1, activated: index % 3 === 0, sealed: '' },
+    }))
+    const list = async (after: string | null, limit: number) => {
+      asked.push([after, limit])
+      const start = after === null ? 0 : Number(after) + 1
+      return rows.slice(start, start + limit)
+    }
+    return { asked, records: open(Object.assign(store, { list })) }
+  }
+  const FIRST = [null, 1000]
+
+  test.each<[number, unknown[]]>([
+    [0, [FIRST]],
+    [999, [FIRST]],
+    [1000, [FIRST, ['00999', 1000]]],
+    [2001, [FIRST, ['00999', 1000], ['01999', 1000]]],
+  ])('counts what is activated of %i rows, a thousand at a time', async (size, questions) => {
+    const { asked, records } = listing(size)
+    expect(await records.countActivated()).toBe(Math.ceil(size / 3))
+    expect(asked).toEqual(questions)
+    asked.length = 0
+    const { rows, others, whole } = await records.activatedRows(10_000, false)
+    expect([rows.length, others.length, whole]).toEqual([
+      Math.ceil(size / 3),
+      Math.floor((2 * size) / 3),
+      true,
+    ])
+    expect(asked).toEqual(questions)
+  })
+
+  test('opens those that are activated, or all, and as many as are wanted', async () => {
+    const { asked, records } = listing(2500)
+    expect(await records.activatedRows(1000, true)).toMatchObject({ whole: false })
+    expect(asked).toEqual([FIRST])
+    const { rows, others, whole } = await records.activatedRows(1001, true)
+    expect([rows.length, others.length, whole]).toEqual([2000, 1333, false])
+    expect(rows[1]).toEqual({ accountId: '00001', record: null, current: false })
+    expect(others[0]).toBe('00001')
+  })
+})
+
+describe('several read together', () => {
+  const damaged = { version: 1, activated: true, sealed: 'x' }
+
+  test.each(['getMany', 'get'])(
+    'are each what they are by %s, and one that does not open hides none',
+    async (by) => {
+      const records = open(by === 'getMany' ? store.rows : store)
+      await records.transact('a', count)
+      await store.rows.compareAndSet('b', 0, damaged)
+      const found = await records.readMany(['b', 'a', 'c'])
+      expect([...found]).toEqual([
+        ['b', null],
+        ['a', await records.read('a')],
+        ['c', EMPTY_RECORD],
+      ])
+      expect([...(await records.readMany([]))]).toEqual([])
+    },
+  )
+
+  test.each<[string, unknown]>([
+    ['no list', { length: 2 }],
+    ['nothing', undefined],
+    ['too few', [null]],
+    ['too many', [null, null, null]],
+  ])('are unavailable where the store answers with %s', async (_what, answer) => {
+    const records = open(Object.assign(store, { getMany: async () => answer as [] }))
+    await expect(records.readMany(['a', 'b'])).rejects.toThrow(
+      new UnavailableError('The store answered with no list of records'),
+    )
+  })
+
+  test('are unavailable where the store is', async () => {
+    store.get = () => Promise.reject(new Error('down'))
+    await expect(records.readMany(['a', 'b'])).rejects.toThrow('The factor store does not answer')
+  })
+})
+
+describe("the store's clock", () => {
+  test.each<[string, unknown, number | null]>([
+    ['is what it tells', async () => ({ clock: 5, warnings: [] }), 5],
+    ['is not known where it tells none', async () => ({ clock: null, warnings: [] }), null],
+    ['is not known where it cannot be asked', undefined, null],
+    ['is not known where it fails', () => Promise.reject(new Error('down')), null],
+  ])('%s', async (_what, inspect, told) => {
+    expect(await open(Object.assign(store, { inspect }) as SecondFactorStore).storeClock()).toBe(told)
+  })
+})
+
+describe('rows of another kind', () => {
+  interface Note {
+    text: string
+    gone?: true
+  }
+  const NOTES: Form<Note> = {
+    empty: { text: '' },
+    isActivated: ({ text }) => text !== '',
+    serialize: JSON.stringify,
+    parse: JSON.parse,
+    forgotten: () => ({ text: '' }),
+    kind: 'note',
+    storeName: 'The notes',
+    leaving: () => ({ text: 'leaving', gone: true }),
+    isLeaving: ({ gone }) => gone === true,
+  }
+  const notesIn = (store: SecondFactorStore, form = NOTES) => new Records(form, store, keyring, clock.now)
+  const writing = (text: string) => (record: Note) => ({ record: { text }, outcome: record.text })
+  const useless = ({ text }: Note) => text === 'old'
+
+  test('are sealed as what they are, so that none opens as one of another kind', async () => {
+    const notes = notesIn(store.rows)
+    await notes.transact('a', writing('new'))
+    const { version, activated, sealed } = (await store.rows.get('a')) as StoredRecord
+    expect(keyring.open('a', JSON.stringify(['note', 'a', version, activated]), sealed)).toBe(
+      '{"text":"new"}',
+    )
+    const { kind: _kind, ...kindless } = NOTES
+    for (const form of [kindless, { ...NOTES, kind: 'letter' }])
+      await expect(notesIn(store.rows, form).read('a')).rejects.toThrow(UnavailableError)
+    await expect(open(store.rows).read('a')).rejects.toThrow(UnavailableError)
+  })
+
+  test('name their store', async () => {
+    store.get = () => Promise.reject(new Error('down'))
+    await expect(notesIn(store).read('a')).rejects.toThrow('The notes does not answer')
+  })
+
+  test('are erased where they are of no use, and only then', async () => {
+    const { rows } = store
+    const notes = notesIn(rows)
+    const written = jest.spyOn(rows, 'compareAndSet')
+    expect(await notes.eraseIf('a', () => true)).toBe(false)
+    await notes.transact('a', writing('new'))
+    written.mockClear()
+    expect(await notes.eraseIf('a', useless)).toBe(false)
+    const { leaving: _leaving, ...staying } = NOTES
+    expect(await notesIn(rows, staying).eraseIf('a', () => true)).toBe(false)
+    expect(written).not.toHaveBeenCalled()
+    await notes.transact('a', writing('old'))
+    expect(await notes.eraseIf('a', useless)).toBe(true)
+    expect(await rows.get('a')).toBeNull()
+  })
+
+  test('stay where the store cannot erase', async () => {
+    const notes = notesIn(store)
+    await notes.transact('a', writing('old'))
+    expect(await notes.eraseIf('a', useless)).toBe(false)
+    expect(store.writes).toBe(1)
+  })
+
+  test('stay where somebody writes between the look and the erasing', async () => {
+    const { rows } = store
+    const [notes, other] = [notesIn(Object.assign(store, { delete: jest.fn() })), notesIn(rows)]
+    await notes.transact('a', writing('old'))
+    store.beforeWrite = () => {
+      store.beforeWrite = () => {}
+      return other.transact('a', writing('new'))
+    }
+    expect(await notes.eraseIf('a', useless)).toBe(false)
+    expect((store as SecondFactorStore).delete).not.toHaveBeenCalled()
+    expect(await other.read('a')).toEqual({ text: 'new' })
+  })
+
+  test('are waited for while they go: what is written then is a row of its own', async () => {
+    const { rows } = store
+    const [notes, other] = [notesIn(store), notesIn(rows)]
+    let gone = () => {}
+    const erased = jest.fn(async (accountId: string) => {
+      const then = new Promise<void>((resolve) => {
+        gone = resolve
+      })
+      writes = other.transact('a', writing('new'))
+      await then
+      await rows.delete(accountId)
+    })
+    let writes: Promise<string> | null = null
+    Object.assign(store, { delete: erased })
+    await notes.transact('a', writing('old'))
+    const { get } = rows
+    let looks = 0
+    rows.get = async (accountId) => {
+      // The look of the other process, which finds the row going.
+      if (writes && ++looks === 2) gone()
+      return get.call(rows, accountId)
+    }
+    expect(await notes.eraseIf('a', useless)).toBe(true)
+    expect(await writes).toBe('')
+    expect(await other.read('a')).toEqual({ text: 'new' })
   })
 })

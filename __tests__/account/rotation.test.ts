@@ -198,6 +198,37 @@ test('of two rows that fail the earlier counts, also where the later fails first
   expect((error.cause as Error).cause).toMatchObject({ message: `gone: ${name(3)}` })
 })
 
+test('of two rows that fail the earlier counts, also where it fails first', async () => {
+  const store = await filled(20)
+  const { get } = store
+  store.get = async function (id) {
+    if (id === name(5)) await new Promise(setImmediate)
+    if (id === name(3) || id === name(5)) throw new Error(`gone: ${id}`)
+    return get.call(this, id)
+  }
+  const error: RotationError = await rotate(records(store, NEW, OLD)).then(Promise.reject, (reason) => reason)
+  expect(error.progress).toMatchObject({ seen: 3, last: name(2) })
+  expect((error.cause as Error).cause).toMatchObject({ message: `gone: ${name(3)}` })
+})
+
+test('where the first row fails, nothing is done, and it says where it began', async () => {
+  const store = await filled(5)
+  store.get = () => Promise.reject(new Error('gone'))
+  const error: RotationError = await rotate(records(store, NEW, OLD), { after: name(1) }).then(
+    Promise.reject,
+    (reason) => reason,
+  )
+  expect(error).toMatchObject({ name: 'RotationError', progress: { seen: 0, last: name(1) } })
+  expect(error.message).toMatch(/rotation.*ended early: .*does not answer/)
+})
+
+test('what is no failure of the store is passed on as it is', async () => {
+  const all = records(await filled(1), NEW, OLD)
+  const mistake = new TypeError('ours')
+  all.reseal = () => Promise.reject(mistake)
+  await expect(rotate(all)).rejects.toBe(mistake)
+})
+
 test('a list that fails tells how far it came', async () => {
   const store = await filled(150)
   const { list } = store

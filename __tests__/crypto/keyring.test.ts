@@ -148,7 +148,7 @@ describe('what was sealed', () => {
 
   test('opens when it was sealed long ago: what lies in stores keeps its form', () => {
     const sealed = '1.b0bb24734e59.iy33F4Kv_a5cyFr_J2FI9qs8do2q24Nyra8FRgaY6_wbPc0'
-    expect(ring.open('u-alice', '["u-alice",1,true]', sealed)).toBe('{"v":1}')
+    expect(new Keyring([OLD]).open('u-alice', '["u-alice",1,true]', sealed)).toBe('{"v":1}')
   })
 
   test('never looks the same twice, and says nothing of its text', () => {
@@ -171,6 +171,12 @@ describe('rotating keys', () => {
     const sealed = both.seal('a', 'c', 'secret')
     expect(newOnly.open('a', 'c', sealed)).toBe('secret')
     expect(() => ring.open('a', 'c', sealed)).toThrow(UnavailableError)
+  })
+
+  test('tells what the first key sealed from what older ones did', () => {
+    expect(both.isCurrent(sealedBefore)).toBe(false)
+    expect(both.isCurrent(both.seal('a', 'c', 'secret'))).toBe(true)
+    expect(both.isCurrent('')).toBe(false)
   })
 
   test('without the old key what it sealed does not open, and the error names the key but shows none', () => {

@@ -164,6 +164,15 @@ describe('at the start', () => {
     expect(() => gate(options)).toThrow("requireSecondFactor() takes nothing, or { maxAge: '5m'")
   })
 
+  test.each<[unknown, string]>([
+    [['totp'], 'A gate is not made with an array: '],
+    ['5m', 'A gate is not made with '],
+    [{ methods: ['sms'] }, "A gate's methods are an array with 'totp', 'backup-code' or both: "],
+    [{ returnTo: '//evil.example' }, "A gate's returnTo is a path of your app, such as '/transfer': "],
+  ])('%j is told by name', (options, words) => {
+    expect(() => gate(options)).toThrow(words)
+  })
+
   test('an age that is none is named', () => {
     expect(() => gate({ maxAge: 'soon' })).toThrow(/maxAge.*SF_DURATION/)
     // Meant in seconds: nobody would ever pass.

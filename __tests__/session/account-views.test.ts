@@ -6,10 +6,12 @@ const SECONDS = 1000
 const off = { epoch: 1, enabled: false, devices: [] }
 const on = { epoch: 2, enabled: true, devices: [] }
 
+type Told = { epoch: number; enabled: boolean; devices?: { id: string; label?: string }[] }
+
 /** Accounts whose answers the test gives when it likes. */
 function world(revalidateAfter = 60 * SECONDS) {
   const clock = new Clock()
-  const asked: ((view: { epoch: number; enabled: boolean }) => void)[] = []
+  const asked: ((view: Told) => void)[] = []
   const accounts = {
     status: () => new Promise((resolve) => asked.push((view) => resolve(view as AccountStatus))),
   } as unknown as Accounts
@@ -71,6 +73,80 @@ test('what was forgotten is read anew', () => {
   expect(views.remembered('a', 2)).toBeNull()
 })
 
+test('what is read after it was forgotten is remembered', async () => {
+  const { views, clock, asked } = world()
+  views.forget('a')
+  clock.forward(1)
+  const reading = views.read('a')
+  asked[0]?.(on)
+  await reading
+  expect(views.remembered('a', 2)).toMatchObject(on)
+})
+
+test('of the devices their ids are remembered, and where they are not known, a session of one asks', async () => {
+  const { views, clock, asked } = world()
+  const reading = views.read('a')
+  asked[0]?.({ ...on, devices: [{ id: 'one', label: 'Firefox, Linux' }] })
+  await reading
+  expect(views.remembered('a', 2, 'one')?.devices).toEqual([{ id: 'one' }])
+  views.note('b', { epoch: 2, enabled: true }, clock.now())
+  expect(views.remembered('b', 2, 'one')).toBeNull()
+  expect(views.remembered('b', 2)).toMatchObject({ epoch: 2 })
+})
+
+describe('who asks at the same moment', () => {
+  test('has one answer with the others, and who asks afterwards has one of their own', async () => {
+    const { views, asked } = world()
+    const both = [views.shared('a', 2), views.shared('a', 0)]
+    const another = views.shared('b', 0)
+    expect(asked).toHaveLength(2)
+    asked[0]?.(on)
+    asked[1]?.(off)
+    expect(await Promise.all(both)).toEqual([on, on])
+    expect(await another).toEqual(off)
+    views.shared('a', 0)
+    expect(asked).toHaveLength(3)
+  })
+
+  test('asks again where the session is of a newer epoch than the answer', async () => {
+    const { views, asked } = world()
+    const both = [views.shared('a', 1), views.shared('a', 2)]
+    asked[0]?.(off)
+    expect(await both[0]).toEqual(off)
+    await new Promise(setImmediate)
+    expect(asked).toHaveLength(2)
+    asked[1]?.(on)
+    expect(await both[1]).toEqual(on)
+  })
+
+  test('has no answer of before a write, and the end of that look is not the end of a later one', async () => {
+    const { views, clock, asked } = world()
+    const before = views.shared('a', 0)
+    views.note('a', on, clock.now())
+    views.shared('a', 0)
+    expect(asked).toHaveLength(2)
+    asked[0]?.(off)
+    await before
+    views.shared('a', 0)
+    expect(asked).toHaveLength(2)
+  })
+
+  test('nor one of before it was forgotten', () => {
+    const { views, asked } = world()
+    views.shared('a', 0)
+    views.forget('a')
+    views.shared('a', 0)
+    expect(asked).toHaveLength(2)
+  })
+
+  test('has a look of their own where nothing is remembered', () => {
+    const { views, asked } = world(0)
+    views.shared('a', 0)
+    views.shared('a', 0)
+    expect(asked).toHaveLength(2)
+  })
+})
+
 describe('a slow read never covers a newer write', () => {
   test.each([
     ['a second', 1],
@@ -95,6 +171,18 @@ describe('a slow read never covers a newer write', () => {
     asked[0]?.(off)
     await slow
     expect(views.remembered('a', 0)).toMatchObject(on)
+  })
+
+  test('also where both are of one epoch', async () => {
+    const { views, clock, asked } = world()
+    const slow = views.read('a')
+    clock.forward(1)
+    const quick = views.read('a')
+    asked[1]?.({ ...on, devices: [{ id: 'one' }] })
+    await quick
+    asked[0]?.(on)
+    await slow
+    expect(views.remembered('a', 2)?.devices).toEqual([{ id: 'one' }])
   })
 
   test('nor is a write covered by a read of before it that was asked later than the write was begun', async () => {

@@ -111,6 +111,10 @@ describe('the states of a session', () => {
       method: 'trusted-device',
       verifiedAt: null,
     })
+    // What another login leaves to be remembered tells nothing of devices.
+    clock.nextStep()
+    await (await login('alice')).challenge(phone.code())
+    expect((await look(client)).method).toBe('trusted-device')
     const [device] = (await secondFactor.status('u-alice')).devices
     await first.post(`/two-factor/devices/${device?.id}/revoke`, {}, '/two-factor/devices')
     expect(await look(client)).toEqual({ ...NOBODY, state: 'pending' })
@@ -124,6 +128,36 @@ describe('the states of a session', () => {
       method: 'single-sign-on',
       verifiedAt: null,
     })
+  })
+
+  test('a login that went by unseen is what the host’s provider says of it; one that was seen is not asked about', async () => {
+    let skip = false
+    const { look, alter, login, verified, stored, secondFactor } = await world({ skip: () => skip })
+    const byProvider = { state: 'verified', method: 'single-sign-on', verifiedAt: null }
+    const seen = await login('bob')
+    const foreign = await verified()
+    await alter(foreign, (data) => {
+      data.passport.user = 'u-bob'
+    })
+    const unseen = async (user: string) => {
+      const { secondFactor: _marker, ...session } = (await stored(seen)) as Stored
+      return secondFactor.verifySession({ ...session, passport: { user } } as never)
+    }
+    expect(await unseen('u-alice')).toEqual({ ...NOBODY, state: 'pending' })
+    skip = true
+    expect(await unseen('u-alice')).toEqual({ ...byProvider, user: alice })
+    expect(await unseen('u-bob')).toEqual({ ...byProvider, user: bob })
+    expect(await look(foreign)).toEqual({ ...byProvider, user: bob })
+    expect(await look(seen)).toEqual({ ...NOBODY, state: 'unenrolled', user: bob })
+  })
+
+  test('a user whose serialized id is 0 is one', async () => {
+    type Done = (error: null, user: User | false) => void
+    const deserializeUser = (id: unknown, _req: unknown, done: Done) => done(null, id === 0 ? bob : false)
+    const { secondFactor } = await world({ passport: { deserializeUser } })
+    const session = { passport: { user: 0 } } as never
+    expect(await secondFactor.verifySession(session)).toMatchObject({ state: 'unenrolled', user: bob })
+    expect(await secondFactor.verifySession({ passport: { user: '' } } as never)).toEqual(NOBODY)
   })
 
   test('held by the policy: must-enrol, without a user', async () => {

@@ -18,8 +18,8 @@ describe('MemoryStore in production', () => {
     expect(emitWarning).toHaveBeenCalledTimes(times)
     if (times) {
       expect(emitWarning).toHaveBeenCalledWith(
-        expect.stringMatching(/lost at every restart and not shared between processes/),
-        expect.objectContaining({ code: 'SF_MEMORY_STORE' }),
+        expect.stringMatching(/lost at every restart and not shared between processes.*such as SqlStore/),
+        { type: 'SecondFactorWarning', code: 'SF_MEMORY_STORE' },
       )
     }
   })

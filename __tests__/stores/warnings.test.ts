@@ -57,6 +57,17 @@ test('a store without complaints is silent', async () => {
   expect(await warningsOf(async () => ({ clock: 0, warnings: [] }))).toEqual([])
 })
 
+test('nor is anything said of a store that has no inspect(), or one that tells nothing', async () => {
+  const emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation(() => {})
+  const rows = { get: async () => null, compareAndSet: async () => true }
+  await warnOfStore(rows)
+  for (const report of [undefined, null, {}])
+    await warnOfStore({ ...rows, inspect: async () => report as unknown as StoreReport })
+  expect(emitWarning).not.toHaveBeenCalled()
+  await warnOfStore({ ...rows, inspect: () => Promise.reject(null) })
+  expect(emitWarning).toHaveBeenCalledTimes(1)
+})
+
 test('of the store of option recovery it is said that it is that one, and the command line is no advice', async () => {
   const emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation(() => {})
   const rows = { get: async () => null, compareAndSet: async () => true }

@@ -5,7 +5,7 @@ import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { groups } from './groups.mjs'
+import { groups, whole } from './groups.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const root = join(here, '../../..')
@@ -24,32 +24,7 @@ try {
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
 
   for (const name of process.env.SEARCH_GROUPS?.split(',') ?? Object.keys(groups)) {
-    const { mutate, tests } = groups[name]
-    const testMatch = tests.map((test) => `**/__tests__/${test}.test.ts`)
-    const jest = `module.exports = { ...require('./jest.config.js'), reporters: undefined, maxWorkers: 1, testTimeout: 60_000, testMatch: ${JSON.stringify(testMatch)} }`
-    writeFileSync(join(copy, 'jest.mutation.js'), jest)
-    writeFileSync(
-      join(copy, 'stryker.conf.json'),
-      JSON.stringify({
-        testRunner: 'jest',
-        plugins: [join(tools, 'node_modules/@stryker-mutator/jest-runner/dist/src/index.js')],
-        mutate: mutate.map((file) => `lib/${file}.ts`),
-        inPlace: true,
-        coverageAnalysis: 'perTest',
-        concurrency: 1,
-        timeoutMS: 20_000,
-        allowConsoleColors: false,
-        reporters: ['clear-text'],
-        clearTextReporter: { allowColor: false, allowEmojis: false, logTests: false, reportTests: false },
-        jest: { projectType: 'custom', configFile: 'jest.mutation.js', enableFindRelatedTests: false },
-      }),
-    )
-    console.log(`\n${name}: ${mutate.join(', ')}`)
-    run(
-      'node',
-      [join(tools, 'node_modules/@stryker-mutator/core/bin/stryker.js'), 'run', 'stryker.conf.json'],
-      copy,
-    )
+    for (const [file, tests] of Object.entries(groups[name])) change(file, tests, !whole.includes(name))
   }
 } finally {
   rmSync(place, { recursive: true, force: true })
@@ -58,4 +33,33 @@ try {
 function run(command, args, cwd) {
   const { status } = spawnSync(command, args, { cwd, stdio: 'inherit' })
   if (status !== 0) throw new Error(`${command} ended with ${status}`)
+}
+
+function change(file, tests, ignoreStatic) {
+  const testMatch = tests.map((test) => `**/__tests__/${test}.test.ts`)
+  const jest = `module.exports = { ...require('./jest.config.js'), reporters: undefined, maxWorkers: 1, testTimeout: 60_000, testMatch: ${JSON.stringify(testMatch)} }`
+  writeFileSync(join(copy, 'jest.mutation.js'), jest)
+  writeFileSync(
+    join(copy, 'stryker.conf.json'),
+    JSON.stringify({
+      testRunner: 'jest',
+      plugins: [join(tools, 'node_modules/@stryker-mutator/jest-runner/dist/src/index.js')],
+      mutate: [`lib/${file}.ts`],
+      inPlace: true,
+      ignoreStatic,
+      coverageAnalysis: 'perTest',
+      concurrency: 1,
+      timeoutMS: 10_000,
+      allowConsoleColors: false,
+      reporters: ['clear-text'],
+      clearTextReporter: { allowColor: false, allowEmojis: false, logTests: false, reportTests: false },
+      jest: { projectType: 'custom', configFile: 'jest.mutation.js', enableFindRelatedTests: false },
+    }),
+  )
+  console.log(`\n${file}`)
+  run(
+    'node',
+    [join(tools, 'node_modules/@stryker-mutator/core/bin/stryker.js'), 'run', 'stryker.conf.json'],
+    copy,
+  )
 }
