@@ -9,6 +9,20 @@ import { MemoryStore } from '../../lib/stores/memory'
 import { Authenticator } from '../support/authenticator'
 import { Clock } from '../support/clock'
 
+// Hashes, counted.
+let hashes = 0
+jest.mock('node:crypto', () => {
+  const crypto = jest.requireActual('node:crypto')
+  return {
+    ...crypto,
+    scrypt: (...given: [string, Buffer, number, object, () => void]) => {
+      hashes++
+      const [text, salt, length, cost, done] = given
+      crypto.scrypt(text, salt, length, { ...cost, N: 2 }, done)
+    },
+  }
+})
+
 // The pauses between attempts are no part of what is tested.
 jest.mock('node:timers/promises', () => ({ setTimeout: async () => {} }))
 
@@ -38,6 +52,25 @@ async function world() {
   const writes = jest.spyOn(store, 'compareAndSet')
   return { clock, store, accounts, writes, ...(await enrol(accounts, clock)) }
 }
+
+test('backup codes are hashed only for whoever gets them, however many ask at once', async () => {
+  const clock = new Clock()
+  const accounts = start(new MemoryStore(), clock)
+  const staged = beginEnrolment(clock.now())
+  const code = new Authenticator(base32(staged.secret), clock.now).code()
+  hashes = 0
+  const confirmed = await Promise.all(
+    Array.from({ length: 10 }, () => accounts.confirmEnrolment(ID, 0, staged, code)),
+  )
+  const [enrolled] = confirmed.filter(({ enabled }) => enabled)
+  expect([confirmed.filter(({ enabled }) => enabled).length, hashes]).toEqual([1, 2])
+  if (!enrolled?.enabled) throw new Error('nobody is enrolled')
+  clock.forward(1)
+  const { epoch, madeAt } = enrolled
+  hashes = 0
+  const made = await Promise.all(Array.from({ length: 10 }, () => accounts.newBackupCodes(ID, epoch, madeAt)))
+  expect([made.filter((one) => one.made).length, hashes]).toEqual([1, 2])
+})
 
 describe('confirming an enrolment', () => {
   test('turns two-factor authentication on and shows the backup codes', async () => {

@@ -135,18 +135,20 @@ export class Accounts {
     const now = this.#now()
     const first = checkFirstCode(staged.secret, digits, now)
     if (!first.proven) return { enabled: false, reason: 'invalid', clock: first.clock }
-    const { codes, set } = await newBackupCodes(this.#backupCodeCount, now)
-    return this.#records.transact<Confirmation>(
+    const refused: Confirmation = { enabled: false, reason: 'revoked' }
+    return this.#records.transact<Confirmation, NewSet | null>(
       accountId,
-      inEpoch<Confirmation>(epoch, { enabled: false, reason: 'revoked' }, (record) => {
-        const { record: next, outcome } = enrol(record, { ...first, secret: staged.secret }, set, now)
+      inEpoch<Confirmation, NewSet | null>(epoch, refused, (record, _now, made) => {
+        if (!made) return { record, outcome: refused }
+        const { record: next, outcome } = enrol(record, { ...first, secret: staged.secret }, made.set, now)
         return outcome.enrolled
           ? {
               record: next,
-              outcome: { enabled: true, epoch: outcome.epoch, backupCodes: codes, madeAt: now },
+              outcome: { enabled: true, epoch: outcome.epoch, backupCodes: made.codes, madeAt: now },
             }
-          : { record, outcome: { enabled: false, reason: 'revoked' } }
+          : { record, outcome: refused }
       }),
+      this.#makeCodes(now, (record) => record.epoch === epoch && !record.totp),
     )
   }
 
@@ -248,18 +250,31 @@ export class Accounts {
    */
   async newBackupCodes(accountId: string, epoch: number, replacing?: number): Promise<NewCodes> {
     const now = this.#now()
-    const { codes, set } = await newBackupCodes(this.#backupCodeCount, now)
-    return this.#records.transact<NewCodes>(
+    const isRepeat = (record: AccountRecord) =>
+      replacing !== undefined && record.backupCodes?.generatedAt !== replacing
+    return this.#records.transact<NewCodes, NewSet | null>(
       accountId,
-      inEpoch<NewCodes>(epoch, { made: false, reason: 'revoked' }, (record) => {
+      inEpoch<NewCodes, NewSet | null>(epoch, { made: false, reason: 'revoked' }, (record, _now, made) => {
         if (!record.totp) return { record, outcome: { made: false, reason: 'not-enrolled' } }
-        if (replacing !== undefined && record.backupCodes?.generatedAt !== replacing) {
-          return { record, outcome: { made: false, reason: 'other-set' } }
-        }
-        const next = { ...withoutFailures(record, 'backup-code'), backupCodes: set }
-        return { record: next, outcome: { made: true, backupCodes: codes, madeAt: now } }
+        if (!made) return { record, outcome: { made: false, reason: 'other-set' } }
+        const next = { ...withoutFailures(record, 'backup-code'), backupCodes: made.set }
+        return { record: next, outcome: { made: true, backupCodes: made.codes, madeAt: now } }
       }),
+      this.#makeCodes(now, (record) => record.epoch === epoch && Boolean(record.totp) && !isRepeat(record)),
     )
+  }
+
+  /** New codes, once, and only for a record that they are for: hashing is slow, and repeats must not cost it again. */
+  #makeCodes(
+    now: number,
+    isFor: (record: AccountRecord) => boolean,
+  ): (record: AccountRecord) => Promise<NewSet | null> {
+    let made: NewSet | undefined
+    return async (record) => {
+      if (!isFor(record)) return null
+      made ??= await newBackupCodes(this.#backupCodeCount, now)
+      return made
+    }
   }
 
   /**
@@ -321,6 +336,8 @@ export class Accounts {
 }
 
 /** A rule that only a session of this very epoch may use. */
+type NewSet = Awaited<ReturnType<typeof newBackupCodes>>
+
 function inEpoch<Outcome, Prepared = undefined>(
   epoch: number,
   revoked: Outcome,
