@@ -335,9 +335,9 @@ export class Accounts {
   }
 }
 
-/** A rule that only a session of this very epoch may use. */
 type NewSet = Awaited<ReturnType<typeof newBackupCodes>>
 
+/** A rule that only a session of this very epoch may use. */
 function inEpoch<Outcome, Prepared = undefined>(
   epoch: number,
   revoked: Outcome,
