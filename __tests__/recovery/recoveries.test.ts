@@ -553,8 +553,35 @@ test('a code that is accepted while it is carried out spares the factor, and is 
     outcome: null,
   }))
   expect(await opened.recoveries.complete('alice', before)).toBe('spared')
-  expect((await opened.accounts.status('alice')).enabled).toBe(true)
-  expect((await opened.recoveryRecords.read('alice')).request?.state).toBe('withdrawn')
+  const after = await opened.accounts.status('alice')
+  expect(after.enabled).toBe(true)
+  expect((await opened.recoveries.view('alice', after)).state).toBe('withdrawn')
+})
+
+test('a claim that nobody followed up is withdrawn by a code, wherever one looks', async () => {
+  const place = { factors: new MemoryStore(), requests: new MemoryStore() }
+  const opened = open(place)
+  const { named, ticket } = await requested(opened)
+  await opened.recoveries.approve({ ...named, by: 'ada', reason: 'r' })
+  clock.time += DAY
+  const dying = open(place)
+  dying.accounts.recover = () => Promise.reject(new Error('killed'))
+  await expect(dying.recoveries.complete('alice', await opened.accounts.status('alice'))).rejects.toThrow()
+  expect((await over(opened))[0]?.state).toBe('completed')
+  await opened.records.transact('alice', (record, now) => ({
+    record: { ...record, lastUsedAt: now },
+    outcome: null,
+  }))
+  const status = await opened.accounts.status('alice')
+  expect((await opened.recoveries.viewByTicket(ticket))?.state).toBe('withdrawn')
+  expect((await over(opened))[0]?.state).toBe('withdrawn')
+  expect((await opened.recoveries.view('alice', status)).state).toBe('withdrawn')
+  expect(await opened.recoveries.complete('alice', status)).toBeNull()
+  // Who has looked keeps it: a new authenticator does not make it carried out.
+  await opened.records.transact('alice', (record, now) =>
+    replace(record, { secret: Buffer.alloc(20, 8), step: 0, clockSide: 0 }, now + 1),
+  )
+  expect((await over(opened))[0]?.state).toBe('withdrawn')
 })
 
 test('a new authenticator stays, whatever the clocks of the processes say', async () => {

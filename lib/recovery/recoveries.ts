@@ -35,7 +35,6 @@ import {
   type Terms,
   tidy,
   whyNotDecided,
-  withdraw,
 } from './request'
 import { hashOfTicket, join, type Named, newRequestKey, newTicket } from './ticket'
 import { Upkeep } from './upkeep'
@@ -224,11 +223,7 @@ export class Recoveries {
     await this.#mustNotBeAhead(accountId, found)
     const due = await asOneStep(this.#change(accountId, (record, now) => claim(record, factor, now), found))
     if (!due) return null
-    const recovered = await this.accounts.recover(accountId, due)
-    if (recovered === 'spared') {
-      await asOneStep(this.records.transact(accountId, (record, now) => withdraw(record, due.key, now)))
-    }
-    return recovered
+    return this.accounts.recover(accountId, due)
   }
 
   /**
@@ -282,9 +277,11 @@ export class Recoveries {
   async #found(decidedToo: boolean, told: (error: UnavailableError) => void): Promise<ListedRequest[]> {
     const { rows, others, whole } = await this.records.activatedRows(MOST_ROWS, decidedToo)
     if (!whole) told(tooManyRows())
-    // Of accounts whose request is decided nothing needs to be read.
-    const undecided = rows.filter(({ record }) => record?.request && isOpen(record.request.state))
-    const statuses = await this.accounts.statuses(undecided.map(({ accountId }) => accountId))
+    // Of the other decided requests the account has nothing more to say.
+    const unsettled = rows.filter(
+      ({ record: row }) => row?.request && (isOpen(row.request.state) || row.request.state === 'completed'),
+    )
+    const statuses = await this.accounts.statuses(unsettled.map(({ accountId }) => accountId))
     const found: ListedRequest[] = []
     for (const { accountId, record } of rows) {
       if (record === null) {
