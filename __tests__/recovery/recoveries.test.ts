@@ -58,11 +58,13 @@ function open(
   const accounts = new Accounts(records, clock.now, 5)
   const recoveryRecords = new RecoveryRecords(requests, keyring, clock.now)
   const terms = { approvals: needed, delay: DAY }
+  const host = { told: fail as (error: UnavailableError) => void }
   return {
+    host,
     accounts,
     records,
     recoveryRecords,
-    recoveries: new Recoveries(recoveryRecords, accounts, terms, clock.now),
+    recoveries: new Recoveries(recoveryRecords, accounts, terms, clock.now, (error) => host.told(error)),
   }
 }
 
@@ -74,7 +76,7 @@ async function requested({ records, recoveries, accounts }: Process, id = 'alice
     enrol(record, { secret: Buffer.alloc(20, 7), step: 0, clockSide: 0 }, nobodyKnows, now),
   )
   const asked = await recoveries.ask(id, answers, await accounts.status(id))
-  const [listed] = (await all({ recoveries } as Process)).filter(({ accountId }) => accountId === id)
+  const [listed] = (await all({ recoveries })).filter(({ accountId }) => accountId === id)
   const named = readRequestId(listed?.id) as { accountId: string; key: string }
   return { ticket: readTicket(asked.ticket) as { accountId: string; key: string }, named }
 }
@@ -88,10 +90,10 @@ async function enrolAndAsk({ records, recoveries, accounts }: Process, id: strin
   await recoveries.ask(id, answers, await accounts.status(id))
 }
 
-const all = async ({ recoveries }: Process, told: (error: UnavailableError) => void = fail) =>
-  (await recoveries.list({ after: null, limit: 1000 }, told)).requests
-const over = async ({ recoveries }: Process, told: (error: UnavailableError) => void = fail) =>
-  (await recoveries.list({ ended: true, after: null, limit: 1000 }, told)).requests
+const all = async ({ recoveries }: Pick<Process, 'recoveries'>) =>
+  (await recoveries.list({ after: null, limit: 1000 })).requests
+const over = async ({ recoveries }: Process) =>
+  (await recoveries.list({ ended: true, after: null, limit: 1000 })).requests
 
 const fail = (error: Error) => {
   throw error
@@ -151,13 +153,16 @@ describe.each(kinds)('%s', (kind, make) => {
       await a.recoveries.approve({ ...named, by: 'ada', reason: 'r' })
       clock.time += DAY
       const status = await a.accounts.status(id)
+      // From far behind the cancelling to far before it.
+      const after = async (turns: number) => {
+        for (let turn = 0; turn < turns; turn++) await null
+      }
       const complete = async () => {
-        // From far behind the cancelling to right beside it.
-        for (let turn = 0; turn < (11 - round) * 12; turn++) await null
+        await after((11 - round) * 12)
         return Promise.all([a.recoveries.complete(id, status), c.recoveries.complete(id, status)])
       }
       const [{ cancelled }, completions] = await Promise.all([
-        b.recoveries.cancelByTicket(ticket),
+        after(round * 12).then(() => b.recoveries.cancelByTicket(ticket)),
         complete(),
       ])
       const recovered = completions.filter((completion) => completion === 'now').length
@@ -256,7 +261,8 @@ describe('the list', () => {
     const row = await requests.get('c')
     await requests.compareAndSet('d', 0, { ...(row as NonNullable<typeof row>) })
     const damaged: unknown[] = []
-    expect(await all(opened, (error) => damaged.push(error.accountId))).toHaveLength(1)
+    opened.host.told = (error) => damaged.push(error.accountId)
+    expect(await all(opened)).toHaveLength(1)
     expect(damaged).toEqual(['d'])
     expect(await opened.recoveries.countOpen()).toBe(1)
   })
@@ -270,10 +276,11 @@ describe('the list', () => {
       const seen: string[] = []
       let after: Place | null = null
       do {
-        const page: Awaited<ReturnType<Recoveries['list']>> = await opened.recoveries.list(
-          { ended, after, limit: 50 },
-          fail,
-        )
+        const page: Awaited<ReturnType<Recoveries['list']>> = await opened.recoveries.list({
+          ended,
+          after,
+          limit: 50,
+        })
         expect(page.requests.length).toBeLessThanOrEqual(50)
         seen.push(...page.requests.map(({ accountId }) => accountId))
         after = page.next
@@ -310,8 +317,8 @@ describe('a look at the list', () => {
     const requests = Object.assign(new MemoryStore(), { list: () => new Promise<never>(() => {}) })
     const { accounts } = open({ factors: new MemoryStore(), requests: new MemoryStore() })
     const records = new RecoveryRecords(requests, new Keyring([KEY]), clock.now, 1000)
-    const recoveries = new Recoveries(records, accounts, { approvals: 1, delay: DAY }, clock.now)
-    await expect(recoveries.list({ after: null, limit: 50 }, fail)).rejects.toThrow(
+    const recoveries = new Recoveries(records, accounts, { approvals: 1, delay: DAY }, clock.now, fail)
+    await expect(recoveries.list({ after: null, limit: 50 })).rejects.toThrow(
       'The store of option recovery did not answer in time',
     )
   }, 10_000)
@@ -333,6 +340,19 @@ describe('a look at the list', () => {
     await until(async () => (await requests.list(null, 100)).length === 0)
   })
 
+  test('tells the host of rows that could not be erased, whoever has looked', async () => {
+    const requests = new MemoryStore()
+    const opened = open({ factors: new MemoryStore(), requests })
+    await opened.recoveries.ask('a', answers, status)
+    clock.time += 37 * DAY
+    requests.delete = () => Promise.reject(new Error('permission denied'))
+    const told: string[] = []
+    opened.host.told = ({ message }) => told.push(message)
+    await opened.recoveries.countOpen()
+    await until(() => told.length > 0)
+    expect(told).toEqual(['The store of option recovery does not answer'])
+  })
+
   test('goes through so many rows and no more, and says so', async () => {
     const rows = Array.from({ length: 1000 }, (_, i) => ({
       accountId: String(i),
@@ -348,7 +368,8 @@ describe('a look at the list', () => {
     })
     const told: string[] = []
     const opened = open({ factors: new MemoryStore(), requests })
-    expect(await all(opened, ({ message }) => told.push(message))).toEqual([])
+    opened.host.told = ({ message }) => told.push(message)
+    expect(await all(opened)).toEqual([])
     expect([pages, told]).toEqual([20, [expect.stringContaining('more than 20000 rows')]])
     // The store is away: after three rows no other one is asked for.
     await until(() => told.length === 4)
@@ -388,7 +409,8 @@ describe('a look at the list', () => {
     clock.time += 37 * DAY
     // The process dies between the mark and the erasing.
     requests.delete = () => new Promise(() => {})
-    void all(opened, () => {})
+    opened.host.told = () => {}
+    void all(opened)
     await until(async () => (await opened.recoveryRecords.read('a')).leaving !== undefined)
     const other = open({ factors: new MemoryStore(), requests })
     await expect(other.recoveries.ask('a', answers, status)).rejects.toThrow('all the time')
@@ -421,12 +443,19 @@ describe('the clock of the store', () => {
     expect(await complete()).toBe('now')
   })
 
-  test.each<[string, () => Promise<StoreReport>]>([
-    ['has none', async () => ({ clock: null, warnings: [] })],
-    ['may not tell', () => Promise.reject(new Error('permission denied'))],
-  ])('a store that %s has no say', async (_what, inspect) => {
-    const { complete } = await ahead(inspect)
+  test('a store that has none has no say', async () => {
+    const { complete } = await ahead(async () => ({ clock: null, warnings: [] }))
     expect(await complete()).toBe('now')
+  })
+
+  test.each<[string, () => Promise<StoreReport>]>([
+    ['does not tell', () => Promise.reject(new Error('statement timeout'))],
+    ['tells nonsense', async () => ({ clock: Number.NaN, warnings: [] })],
+    ['never answers', () => new Promise(() => {})],
+  ])('where it %s nothing is due', async (_what, inspect) => {
+    const { opened, complete } = await ahead(inspect)
+    await expect(complete()).rejects.toThrow('The store of option recovery')
+    expect((await opened.recoveryRecords.read('alice')).request?.state).toBe('approved')
   })
 })
 

@@ -121,6 +121,7 @@ export class Records<R> {
    * Calls for one account stand in line within the process, so that only other processes can get in between.
    *
    * @param prepare what the rule needs and may not do itself (slow, asynchronous), from the record just read
+   * @param how `patience`: milliseconds, where this call may not wait as long as others
    * @throws UnavailableError when the store does not answer in time or the row does not open: there is no outcome, or
    *   one that comes too late (`lateOutcome`)
    */
@@ -128,8 +129,9 @@ export class Records<R> {
     accountId: string,
     rule: (record: R, now: number, prepared: Prepared) => Ruling<Outcome, R>,
     prepare?: (record: R, now: number) => Promise<Prepared>,
+    { patience = this.#patience }: { patience?: number | undefined } = {},
   ): Promise<Outcome> {
-    return this.#inLine(accountId, async (call) => {
+    const work = async (call: Call) => {
       let tried: { sealed: string; outcome: Outcome } | null = null
       for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
         if (attempt > 0) await delay(Math.random() * Math.min(2 ** attempt, LONGEST_PAUSE))
@@ -147,7 +149,8 @@ export class Records<R> {
         tried = { sealed: next.sealed, outcome: ruling.outcome }
       }
       throw new UnavailableError('An account record is written by others all the time')
-    })
+    }
+    return this.#inLine(accountId, work, patience)
   }
 
   /** Erases the account's row, or, where the store cannot, everything in it. @throws UnavailableError */
@@ -228,13 +231,17 @@ export class Records<R> {
     }
   }
 
-  /** The store's own clock, milliseconds since 1970; null: it has none, or does not tell. */
-  async storeClock(): Promise<number | null> {
-    try {
-      return (await this.#call().within(async () => this.#store.inspect?.()))?.clock ?? null
-    } catch {
-      return null
-    }
+  /**
+   * The store's own clock, milliseconds since 1970; null: it has none.
+   *
+   * @throws UnavailableError when it does not tell in time
+   */
+  async storeClock(patience = this.#patience): Promise<number | null> {
+    const call = this.#call(patience)
+    const report = await call.within(() => this.#asked(call, () => this.#store.inspect?.()))
+    const clock = report?.clock ?? null
+    if (clock === null || Number.isFinite(clock)) return clock
+    throw new UnavailableError(`${this.#form.storeName} has a clock that tells no time`)
   }
 
   /** How many accounts have a second factor, by the column for lists; null: the store has no `list`. */
@@ -376,8 +383,8 @@ export class Records<R> {
    * Waiting in line takes of the call's own time, so that a store that hangs keeps nobody for longer: whoever is
    * before us has less of it left.
    */
-  #inLine<T>(accountId: string, task: (call: Call) => Promise<T>): Promise<T> {
-    const call = this.#call()
+  #inLine<T>(accountId: string, task: (call: Call) => Promise<T>, patience = this.#patience): Promise<T> {
+    const call = this.#call(patience)
     const inTime = () => this.#about(accountId, call, () => call.within(() => task(call)))
     const turn = (this.#lines.get(accountId) ?? Promise.resolve()).then(inTime, inTime)
     this.#lines.set(accountId, turn)
