@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +7,7 @@ import Database from 'libsql'
 import { Accounts } from '../../lib/account/accounts'
 import { disable, enrol, replace } from '../../lib/account/enrolment'
 import { AccountRecords } from '../../lib/account/records'
+import { rotate } from '../../lib/account/rotation'
 import { Keyring } from '../../lib/crypto/keyring'
 import type { UnavailableError } from '../../lib/errors'
 import { type ListedRequest, type Place, Recoveries, RecoveryRecords } from '../../lib/recovery/recoveries'
@@ -17,6 +19,7 @@ import { until } from './world'
 
 const DAY = 86_400_000
 const answers = { phone: '1' }
+const KEY2 = randomBytes(32).toString('base64')
 const nobodyKnows = { salt: 'c2FsdA==', hashes: [], total: 0, generatedAt: 0 }
 
 let folder: string
@@ -154,15 +157,15 @@ describe.each(kinds)('%s', (kind, make) => {
       clock.time += DAY
       const status = await a.accounts.status(id)
       // From far behind the cancelling to far before it.
-      const after = async (turns: number) => {
+      const waited = async (turns: number) => {
         for (let turn = 0; turn < turns; turn++) await null
       }
       const complete = async () => {
-        await after((11 - round) * 12)
+        await waited((11 - round) * 12)
         return Promise.all([a.recoveries.complete(id, status), c.recoveries.complete(id, status)])
       }
       const [{ cancelled }, completions] = await Promise.all([
-        after(round * 12).then(() => b.recoveries.cancelByTicket(ticket)),
+        waited(round * 12).then(() => b.recoveries.cancelByTicket(ticket)),
         complete(),
       ])
       const recovered = completions.filter((completion) => completion === 'now').length
@@ -370,12 +373,73 @@ describe('a look at the list', () => {
     const opened = open({ factors: new MemoryStore(), requests })
     opened.host.told = ({ message }) => told.push(message)
     expect(await all(opened)).toEqual([])
-    expect([pages, told]).toEqual([20, [expect.stringContaining('more than 20000 rows')]])
+    expect([pages, told]).toEqual([21, [expect.stringContaining('more than 20000 rows')]])
     // The store is away: after three rows no other one is asked for.
     await until(() => told.length === 4)
     const get = jest.spyOn(requests, 'get')
     await new Promise((resolve) => setTimeout(resolve, 100))
     expect(get).not.toHaveBeenCalled()
+  })
+
+  test('lets the app go on between its pages, and says nothing of as many rows as it goes through', async () => {
+    const page = (from: number) =>
+      Array.from({ length: 1000 }, (_, i) => ({
+        accountId: String(from * 1000 + i),
+        record: { version: 1, activated: false, sealed: '' },
+      }))
+    let pages = 0
+    const requests = Object.assign(new MemoryStore(), {
+      list: async (_after: string | null, limit: number) => (pages < 20 ? page(pages++).slice(0, limit) : []),
+      get: () => new Promise<never>(() => {}),
+    })
+    const opened = open({ factors: new MemoryStore(), requests })
+    let turned = false
+    setImmediate(() => {
+      turned = true
+    })
+    // Whatever is told fails.
+    expect(await all(opened)).toEqual([])
+    expect([pages, turned]).toEqual([20, true])
+  })
+
+  test('shows what it has where the time is up', async () => {
+    const store = new MemoryStore()
+    await open({ factors: new MemoryStore(), requests: store }).recoveries.ask('a', answers, status)
+    const [row] = await store.list(null, 1)
+    const others = Array.from({ length: 999 }, (_, i) => ({
+      accountId: `b${i}`,
+      record: { version: 1, activated: false, sealed: '' },
+    }))
+    const requests = Object.assign(new MemoryStore(), {
+      list: async (after: string | null) =>
+        after === null ? [row, ...others] : new Promise<never>(() => {}),
+      get: () => new Promise<never>(() => {}),
+    })
+    const records = new RecoveryRecords(requests as SecondFactorStore, new Keyring([KEY]), clock.now, 200)
+    const told: string[] = []
+    const recoveries = new Recoveries(
+      records,
+      { statuses: async () => new Map() } as unknown as Accounts,
+      { approvals: 1, delay: DAY },
+      clock.now,
+      ({ message }) => told.push(message),
+    )
+    const { requests: listed } = await recoveries.list({ after: null, limit: 50 })
+    expect(listed.map(({ accountId }) => accountId)).toEqual(['a'])
+    expect(told[0]).toContain('did not give all in time')
+  })
+
+  test('reads each decided row once in the background, and no more where nothing is to be done', async () => {
+    const requests = new MemoryStore()
+    const opened = open({ factors: new MemoryStore(), requests })
+    for (let i = 0; i < 20; i++) {
+      await opened.recoveries.ask(`over-${i}`, answers, status)
+      await opened.recoveries.cancel(`over-${i}`, status)
+    }
+    const get = jest.spyOn(requests, 'get')
+    await opened.recoveries.countOpen()
+    await until(() => get.mock.calls.length >= 20)
+    expect(new Set(get.mock.calls.map(([id]) => id)).size).toBe(20)
   })
 
   test('who asks while the row is being erased loses nothing', async () => {
@@ -412,8 +476,13 @@ describe('a look at the list', () => {
     opened.host.told = () => {}
     void all(opened)
     await until(async () => (await opened.recoveryRecords.read('a')).leaving !== undefined)
+    // Keys are changed meanwhile: the row must not be left to a key that goes.
+    const newer = new RecoveryRecords(requests, new Keyring([KEY2, KEY]), clock.now)
+    expect(await rotate(newer)).toMatchObject({ resealed: 1, done: true })
+    expect((await newer.read('a')).leaving).toBeDefined()
+    await rotate(new RecoveryRecords(requests, new Keyring([KEY, KEY2]), clock.now))
     const other = open({ factors: new MemoryStore(), requests })
-    await expect(other.recoveries.ask('a', answers, status)).rejects.toThrow('all the time')
+    await expect(other.recoveries.ask('a', answers, status)).rejects.toThrow('about to be erased')
     clock.time += 60_000
     expect(await other.recoveries.ask('a', answers, status)).toMatchObject({ asked: 'new' })
   })

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import type { Keyring } from '../crypto/keyring'
 import { ConfigurationError, UnavailableError } from '../errors'
 import { rowsOf } from '../stores/rows'
@@ -33,7 +33,7 @@ interface Sent {
 
 /** One call on an account. */
 class Call extends TimeLimit {
-  /** Null: whether something was written is known. */
+  /** Null: whether something was written is known, by a `true` or by a read. */
   sent: Sent | null = null
 }
 
@@ -121,7 +121,8 @@ export class Records<R> {
    * Calls for one account stand in line within the process, so that only other processes can get in between.
    *
    * @param prepare what the rule needs and may not do itself (slow, asynchronous), from the record just read
-   * @param how `patience`: milliseconds, where this call may not wait as long as others
+   * @param how `patience`: milliseconds, where this call may not wait as long as others; `leavingToo`: also writes a row
+   *   that is about to be erased, since nothing new would go with it
    * @throws UnavailableError when the store does not answer in time or the row does not open: there is no outcome, or
    *   one that comes too late (`lateOutcome`)
    */
@@ -129,18 +130,21 @@ export class Records<R> {
     accountId: string,
     rule: (record: R, now: number, prepared: Prepared) => Ruling<Outcome, R>,
     prepare?: (record: R, now: number) => Promise<Prepared>,
-    { patience = this.#patience }: { patience?: number | undefined } = {},
+    { patience, leavingToo = false }: { patience?: number | undefined; leavingToo?: boolean } = {},
   ): Promise<Outcome> {
     const work = async (call: Call) => {
       let tried: { sealed: string; outcome: Outcome } | null = null
+      let isLeaving = false
       for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
         if (attempt > 0) await delay(Math.random() * Math.min(2 ** attempt, LONGEST_PAUSE))
         const { record, version, sealed } = await this.#open(accountId, call)
         // Who wrote first was ourselves: a driver that lost its connection has sent the write twice.
         if (tried && tried.sealed === sealed) return tried.outcome
+        call.sent = null
         // One moment for both, so that no lock ends in between.
         const now = this.#now()
-        if (this.#form.isLeaving?.(record, now)) continue
+        isLeaving = !leavingToo && this.#form.isLeaving?.(record, now) === true
+        if (isLeaving) continue
         const prepared = prepare && (await prepare(record, now))
         const ruling = rule(record, now, prepared as Prepared)
         if (ruling.record === record) return ruling.outcome
@@ -148,7 +152,11 @@ export class Records<R> {
         if (await this.#write(accountId, version, next, ruling.outcome, call)) return ruling.outcome
         tried = { sealed: next.sealed, outcome: ruling.outcome }
       }
-      throw new UnavailableError('An account record is written by others all the time')
+      throw new UnavailableError(
+        isLeaving
+          ? 'A record is about to be erased, and is still there: it can be written again in a minute'
+          : 'An account record is written by others all the time',
+      )
     }
     return this.#inLine(accountId, work, patience)
   }
@@ -206,8 +214,8 @@ export class Records<R> {
    * column for lists.
    *
    * @param all opens the rest, too
-   * @returns `others`: the accounts of the rest; `whole`: there are no more rows
-   * @throws UnavailableError
+   * @returns `others`: the accounts of the rest; `whole`: there are no more rows, and there was time for all
+   * @throws UnavailableError when not even the first of them come in time
    */
   async activatedRows(
     most: number,
@@ -216,18 +224,26 @@ export class Records<R> {
     const time = this.#call()
     const rows: Row<R>[] = []
     const others: string[] = []
-    let seen = 0
-    for (let after: string | null = null; ; ) {
+    for (let seen = 0, after: string | null = null; ; ) {
       const from: string | null = after
-      const page = await this.#page(async () => (await this.#store.list?.(from, COUNTED)) ?? [], time)
+      const limit = Math.max(1, Math.min(COUNTED, most - seen))
+      let page: ListedRow[]
+      try {
+        page = await this.#page(async () => (await this.#store.list?.(from, limit)) ?? [], time)
+      } catch (error) {
+        if (seen > 0 && time.isOver) return { rows, others, whole: false }
+        throw error
+      }
+      if (seen >= most) return { rows, others, whole: page.length === 0 }
       for (const { accountId, record } of page) {
         if (record.activated || all) rows.push(this.#row(accountId, record))
         if (!record.activated) others.push(accountId)
       }
       seen += page.length
-      if (page.length < COUNTED) return { rows, others, whole: true }
-      if (seen >= most) return { rows, others, whole: false }
+      if (page.length < limit) return { rows, others, whole: true }
       after = page.at(-1)?.accountId ?? null
+      // A store that answers at once would leave the app no turn.
+      await turn()
     }
   }
 
@@ -276,10 +292,11 @@ export class Records<R> {
 
   /** Writes the row as it is, under the first key. @throws UnavailableError */
   reseal(accountId: string): Promise<void> {
-    return this.transact(accountId, (record) => ({
+    const rule = (record: R) => ({
       record: record === this.#form.empty ? record : { ...record },
       outcome: undefined,
-    }))
+    })
+    return this.transact(accountId, rule, undefined, { leavingToo: true })
   }
 
   async #open(accountId: string, call: Call): Promise<{ record: R; version: number; sealed: string | null }> {
@@ -328,9 +345,8 @@ export class Records<R> {
       call.check()
       const answer = this.#asked(call, () => this.#store.compareAndSet(accountId, expectedVersion, next))
       call.sent = { sealed: next.sealed, outcome, answer }
-      const written = (await answer) === true
-      if (!written) call.sent = null
-      return written
+      // Also after a "no" it may be on record, by the first of two sendings: that is for the next read to say.
+      return (await answer) === true
     } catch (error) {
       if (await this.#isWritten(accountId, next, call)) return true
       throw error
@@ -354,7 +370,8 @@ export class Records<R> {
 
   /**
    * What a call that is over would have answered: resolves once what it sent is known to be on record, and else never.
-   * It only looks: nothing is sent any more.
+   * It only looks: nothing is sent any more. After the last look whoever waits is let go, so that a driver that is silent
+   * for ever keeps nobody's request.
    */
   async #late(accountId: string, { sealed, outcome, answer }: Sent): Promise<unknown> {
     const written = new Promise<true>((resolve) => {
@@ -369,8 +386,7 @@ export class Records<R> {
       const found = await Promise.race([written, look.catch(() => null)])
       if (found === true || found?.sealed === sealed) return outcome
     }
-    await written
-    return outcome
+    return new Promise<never>(() => {})
   }
 
   /** What a row is bound to besides its account's key: it opens only where and as it was written. */

@@ -384,6 +384,7 @@ function damagedRow(accountId: string): UnavailableError {
 
 function tooManyRows(): UnavailableError {
   return new UnavailableError(
-    `The store of option recovery has more than ${MOST_ROWS} rows: the list of requests may lack some`,
+    `The store of option recovery has more than ${MOST_ROWS} rows, or did not give all in time: the list of requests ` +
+      'may lack some',
   )
 }

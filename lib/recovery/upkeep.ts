@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { UnavailableError } from '../errors'
 import type { RecoveryRecords } from './recoveries'
-import { type FactorUse, isUseless, tidy } from './request'
+import { type FactorUse, isUseless, type RecoveryRecord, tidy } from './request'
 
 /** What was read of an account, as `tidy` wants it, and the key of the request that it says something about. */
 interface Known {
@@ -66,9 +66,12 @@ export class Upkeep {
   }
 
   async #lookAfter(accountId: string, { factor, about }: Known): Promise<void> {
-    if (await this.records.eraseIf(accountId, isUseless)) return
-    await this.records.transact(accountId, (record, now) =>
-      tidy(record, record.request?.key === about ? factor : null, now),
-    )
+    const rule = (record: RecoveryRecord, now: number) =>
+      tidy(record, record.request?.key === about ? factor : null, now)
+    // Of most rows there is nothing to do: one read each.
+    const found = await this.records.read(accountId)
+    const now = this.now()
+    if (isUseless(found, now) && (await this.records.eraseIf(accountId, isUseless))) return
+    if (rule(found, now).record !== found) await this.records.transact(accountId, rule)
   }
 }
