@@ -15,6 +15,8 @@ const LONGEST_PAUSE = 50
 const LISTING = 24
 /** Rows that are counted, or looked through, at once. */
 const COUNTED = 1000
+/** Rows that are opened between two turns of the event loop. */
+const TURN = 100
 /**
  * When a write whose answer was lost is looked for once the call is over, milliseconds: each pause is twice the one
  * before, a minute in all.
@@ -235,15 +237,15 @@ export class Records<R> {
         throw error
       }
       if (seen >= most) return { rows, others, whole: page.length === 0 }
-      for (const { accountId, record } of page) {
+      for (const [i, { accountId, record }] of page.entries()) {
+        // A store that answers at once would leave the app no turn.
+        if (i % TURN === 0) await turn()
         if (record.activated || all) rows.push(this.#row(accountId, record))
         if (!record.activated) others.push(accountId)
       }
       seen += page.length
       if (page.length < limit) return { rows, others, whole: true }
       after = page.at(-1)?.accountId ?? null
-      // A store that answers at once would leave the app no turn.
-      await turn()
     }
   }
 
