@@ -580,7 +580,6 @@ describe('a store that takes too long', () => {
         hasty.transact('a', (record, now) => ({ ...count(record, now), outcome: 'a backup code' })),
       )
       const late = lateOutcome(error)
-      expect(await known(late)).toBe('nothing')
       slow.answer()
       expect(await late).toBe('a backup code')
       expect(inspect(error, { depth: 9, showHidden: true })).not.toContain('a backup code')
@@ -634,6 +633,33 @@ describe('a store that takes too long', () => {
         expect(await slow.rows.get('a')).toBeNull()
       },
     )
+
+    test('is found where a second sending was answered "no", and the read after it never comes', async () => {
+      slow.compareAndSet = async (...write) => {
+        await slow.rows.compareAndSet(...write)
+        slow.slow = 'get'
+        return false
+      }
+      const error = await failed(hasty.transact('a', count))
+      expect(error.uncertain).toBe(true)
+      slow.slow = null
+      expect(await lateOutcome(error)).toBe(1)
+    })
+
+    test('is nothing any more after the last look: a silent driver keeps nobody', async () => {
+      let settle = (_written: boolean) => {}
+      slow.compareAndSet = () =>
+        new Promise((resolve) => {
+          settle = resolve
+        })
+      const error = await failed(hasty.transact('a', count))
+      const late = lateOutcome(error)
+      const { gets } = slow
+      await known(late)
+      expect(slow.gets - gets).toBe(8)
+      settle(true)
+      expect(await known(late)).toBe('nothing')
+    })
 
     test('nothing is late where nothing was sent', async () => {
       slow.slow = 'get'

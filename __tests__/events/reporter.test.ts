@@ -145,6 +145,20 @@ describe('what may come late', () => {
     expect(told).toMatchObject([{ name: 'disabled', ip: '192.0.2.7' }])
   })
 
+  test('ends no process where telling of it fails', async () => {
+    const { reporter } = world()
+    const { error, land, work } = slow()
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const tell = () => {
+      throw new Error('of a listener')
+    }
+    await expect(reporter.evenIfLate(null, work, tell)).rejects.toBe(error)
+    land()
+    await new Promise(setImmediate)
+    expect(warn).toHaveBeenCalledWith(expect.stringContaining('of a listener'), expect.anything())
+    warn.mockRestore()
+  })
+
   test('is no news where it fails for another reason', async () => {
     const { reporter } = world()
     const tell = jest.fn()

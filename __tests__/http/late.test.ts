@@ -135,6 +135,7 @@ describe('a recovery that is on record too late for its request', () => {
     expect((await post(`${ADMIN}/recovery/${id}/approve`, { code, reason: 'r' })).status).toBe(200)
     world.clock.forward(DAY)
     world.told.length = 0
+    const { now } = performance
     for (const store of [requests, factors]) {
       store.hold()
       // Without the look the account is as protected as it was.
@@ -143,8 +144,11 @@ describe('a recovery that is on record too late for its request', () => {
       world.told.length = 0
       store.goOn()
       await settled()
+      // Who comes within five seconds does not ask a store that let somebody wait.
+      jest.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 5001)
     }
     await until(() => world.told.length > 0)
+    jest.restoreAllMocks()
     expect(toldOf(world, 'u-alice')).toEqual(['recovery-completed'])
     expect((await new Client(world.app).login()).body.code).toBe('enrolment_required')
   })

@@ -1,10 +1,12 @@
 import type { SecondFactorStore, StoredRecord } from 'express-second-factor'
+import type { Accounts } from '../../lib/account/accounts'
 import { Keyring } from '../../lib/crypto/keyring'
 import { Glance } from '../../lib/recovery/glance'
-import { RecoveryRecords } from '../../lib/recovery/recoveries'
-import { NO_RECOVERY } from '../../lib/recovery/request'
+import { Recoveries, RecoveryRecords } from '../../lib/recovery/recoveries'
+import { approve as approveRequest, NO_RECOVERY } from '../../lib/recovery/request'
 import { KEY } from '../support/app'
 import { Client } from '../support/client'
+import { Clock } from '../support/clock'
 import { FaultyStore } from '../support/faulty-store'
 import { createWorld, factorOf } from './world'
 
@@ -49,6 +51,71 @@ test('one that says at once that it is away keeps nobody waiting, and is asked e
     await expect(glance.at('a')).rejects.toThrow('The store of option recovery does not answer')
   }
   expect(store.gets).toBe(2)
+})
+
+describe('a request that reads quickly', () => {
+  const DAY = 86_400_000
+  const status = { enabled: true, since: 1, lastUsedAt: null }
+  /** Its writes never end. */
+  async function world() {
+    const store = new FaultyStore()
+    const clock = new Clock()
+    const records = new RecoveryRecords(store, new Keyring([KEY]), clock.now, 60_000)
+    const terms = { approvals: 1, delay: DAY }
+    const recoveries = new Recoveries(records, {} as Accounts, terms, clock.now, () => {})
+    await recoveries.ask('a', { phone: '1' }, status)
+    const key = (await records.read('a')).request?.key as string
+    const approve = () =>
+      records.transact('a', (record, now) =>
+        approveRequest(
+          record,
+          { key, by: 'ada', reason: '', accountId: 'a', ticket: '' },
+          terms,
+          status,
+          now,
+        ),
+      )
+    return { store, clock, records, recoveries, approve }
+  }
+
+  test('is shown without a write', async () => {
+    const { store, recoveries } = await world()
+    const write = jest.spyOn(store, 'compareAndSet')
+    const used = { ...status, lastUsedAt: 2 }
+    expect(await recoveries.openView('a', used)).toBeNull()
+    expect(write).not.toHaveBeenCalled()
+  })
+
+  test('and is due is not waited for where it cannot be claimed, nor is the store asked again at once', async () => {
+    const { store, clock, recoveries, approve } = await world()
+    await approve()
+    clock.time += DAY
+    store.compareAndSet = never
+    await expect(recoveries.complete('a', status)).rejects.toMatchObject({
+      message: 'The store of option recovery did not answer in time',
+      accountId: 'a',
+    })
+    const get = jest.spyOn(store, 'get')
+    expect(await recoveries.complete('a', status)).toBeNull()
+    expect(get).not.toHaveBeenCalled()
+  })
+
+  test('nor where its account stands in a long line', async () => {
+    const { clock, records, recoveries, approve } = await world()
+    await approve()
+    clock.time += DAY
+    let end = () => {}
+    const first = records.transact(
+      'a',
+      (record) => ({ record, outcome: null }),
+      () => new Promise<void>((resolve) => (end = resolve)),
+    )
+    await expect(recoveries.complete('a', status)).rejects.toThrow('in time')
+    end()
+    await first
+    // It is too late: nothing is sent any more.
+    expect((await records.read('a')).request?.state).toBe('approved')
+  })
 })
 
 test('a login, its challenge and the settings do not wait for it: the account is as protected as it was', async () => {

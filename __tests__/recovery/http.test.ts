@@ -599,7 +599,13 @@ describe('administrators', () => {
     const accountRecords = new AccountRecords(world.store, keyring, world.clock.now)
     const accounts = new Accounts(accountRecords, world.clock.now, 5)
     const records = new RecoveryRecords(world.requests, keyring, world.clock.now)
-    const recoveries = new Recoveries(records, accounts, { approvals: 1, delay: 1000 }, world.clock.now)
+    const recoveries = new Recoveries(
+      records,
+      accounts,
+      { approvals: 1, delay: 1000 },
+      world.clock.now,
+      () => {},
+    )
     const ids = Array.from({ length: 51 }, (_, i) => `m-${(i * 7) % 51}`)
     const factor = { secret: Buffer.alloc(20, 7), step: 0, clockSide: 0 } as const
     const codes = { salt: '', hashes: [], total: 0, generatedAt: 0 }

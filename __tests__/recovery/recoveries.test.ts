@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +7,7 @@ import Database from 'libsql'
 import { Accounts } from '../../lib/account/accounts'
 import { disable, enrol, replace } from '../../lib/account/enrolment'
 import { AccountRecords } from '../../lib/account/records'
+import { rotate } from '../../lib/account/rotation'
 import { Keyring } from '../../lib/crypto/keyring'
 import type { UnavailableError } from '../../lib/errors'
 import { type ListedRequest, type Place, Recoveries, RecoveryRecords } from '../../lib/recovery/recoveries'
@@ -17,6 +19,7 @@ import { until } from './world'
 
 const DAY = 86_400_000
 const answers = { phone: '1' }
+const KEY2 = randomBytes(32).toString('base64')
 const nobodyKnows = { salt: 'c2FsdA==', hashes: [], total: 0, generatedAt: 0 }
 
 let folder: string
@@ -58,11 +61,13 @@ function open(
   const accounts = new Accounts(records, clock.now, 5)
   const recoveryRecords = new RecoveryRecords(requests, keyring, clock.now)
   const terms = { approvals: needed, delay: DAY }
+  const host = { told: fail as (error: UnavailableError) => void }
   return {
+    host,
     accounts,
     records,
     recoveryRecords,
-    recoveries: new Recoveries(recoveryRecords, accounts, terms, clock.now),
+    recoveries: new Recoveries(recoveryRecords, accounts, terms, clock.now, (error) => host.told(error)),
   }
 }
 
@@ -74,7 +79,7 @@ async function requested({ records, recoveries, accounts }: Process, id = 'alice
     enrol(record, { secret: Buffer.alloc(20, 7), step: 0, clockSide: 0 }, nobodyKnows, now),
   )
   const asked = await recoveries.ask(id, answers, await accounts.status(id))
-  const [listed] = (await all({ recoveries } as Process)).filter(({ accountId }) => accountId === id)
+  const [listed] = (await all({ recoveries })).filter(({ accountId }) => accountId === id)
   const named = readRequestId(listed?.id) as { accountId: string; key: string }
   return { ticket: readTicket(asked.ticket) as { accountId: string; key: string }, named }
 }
@@ -88,10 +93,10 @@ async function enrolAndAsk({ records, recoveries, accounts }: Process, id: strin
   await recoveries.ask(id, answers, await accounts.status(id))
 }
 
-const all = async ({ recoveries }: Process, told: (error: UnavailableError) => void = fail) =>
-  (await recoveries.list({ after: null, limit: 1000 }, told)).requests
-const over = async ({ recoveries }: Process, told: (error: UnavailableError) => void = fail) =>
-  (await recoveries.list({ ended: true, after: null, limit: 1000 }, told)).requests
+const all = async ({ recoveries }: Pick<Process, 'recoveries'>) =>
+  (await recoveries.list({ after: null, limit: 1000 })).requests
+const over = async ({ recoveries }: Process) =>
+  (await recoveries.list({ ended: true, after: null, limit: 1000 })).requests
 
 const fail = (error: Error) => {
   throw error
@@ -151,13 +156,16 @@ describe.each(kinds)('%s', (kind, make) => {
       await a.recoveries.approve({ ...named, by: 'ada', reason: 'r' })
       clock.time += DAY
       const status = await a.accounts.status(id)
+      // From far behind the cancelling to far before it.
+      const waited = async (turns: number) => {
+        for (let turn = 0; turn < turns; turn++) await null
+      }
       const complete = async () => {
-        // From far behind the cancelling to right beside it.
-        for (let turn = 0; turn < (11 - round) * 12; turn++) await null
+        await waited((11 - round) * 12)
         return Promise.all([a.recoveries.complete(id, status), c.recoveries.complete(id, status)])
       }
       const [{ cancelled }, completions] = await Promise.all([
-        b.recoveries.cancelByTicket(ticket),
+        waited(round * 12).then(() => b.recoveries.cancelByTicket(ticket)),
         complete(),
       ])
       const recovered = completions.filter((completion) => completion === 'now').length
@@ -256,7 +264,8 @@ describe('the list', () => {
     const row = await requests.get('c')
     await requests.compareAndSet('d', 0, { ...(row as NonNullable<typeof row>) })
     const damaged: unknown[] = []
-    expect(await all(opened, (error) => damaged.push(error.accountId))).toHaveLength(1)
+    opened.host.told = (error) => damaged.push(error.accountId)
+    expect(await all(opened)).toHaveLength(1)
     expect(damaged).toEqual(['d'])
     expect(await opened.recoveries.countOpen()).toBe(1)
   })
@@ -270,10 +279,11 @@ describe('the list', () => {
       const seen: string[] = []
       let after: Place | null = null
       do {
-        const page: Awaited<ReturnType<Recoveries['list']>> = await opened.recoveries.list(
-          { ended, after, limit: 50 },
-          fail,
-        )
+        const page: Awaited<ReturnType<Recoveries['list']>> = await opened.recoveries.list({
+          ended,
+          after,
+          limit: 50,
+        })
         expect(page.requests.length).toBeLessThanOrEqual(50)
         seen.push(...page.requests.map(({ accountId }) => accountId))
         after = page.next
@@ -301,8 +311,9 @@ describe('a look at the list', () => {
     await enrolAndAsk(opened, 'open')
     const unseal = jest.spyOn(Keyring.prototype, 'open')
     expect((await all(opened)).map(({ accountId }) => accountId)).toEqual(['open'])
-    // The request, and its account.
-    expect(unseal).toHaveBeenCalledTimes(2)
+    // The request, and its account. Other lists are still being tidied.
+    const opening = unseal.mock.calls.filter(([id]) => /^(over|open)/.test(id))
+    expect(opening.map(([id]) => id)).toEqual(['open', 'open'])
     unseal.mockRestore()
   })
 
@@ -310,8 +321,8 @@ describe('a look at the list', () => {
     const requests = Object.assign(new MemoryStore(), { list: () => new Promise<never>(() => {}) })
     const { accounts } = open({ factors: new MemoryStore(), requests: new MemoryStore() })
     const records = new RecoveryRecords(requests, new Keyring([KEY]), clock.now, 1000)
-    const recoveries = new Recoveries(records, accounts, { approvals: 1, delay: DAY }, clock.now)
-    await expect(recoveries.list({ after: null, limit: 50 }, fail)).rejects.toThrow(
+    const recoveries = new Recoveries(records, accounts, { approvals: 1, delay: DAY }, clock.now, fail)
+    await expect(recoveries.list({ after: null, limit: 50 })).rejects.toThrow(
       'The store of option recovery did not answer in time',
     )
   }, 10_000)
@@ -333,6 +344,19 @@ describe('a look at the list', () => {
     await until(async () => (await requests.list(null, 100)).length === 0)
   })
 
+  test('tells the host of rows that could not be erased, whoever has looked', async () => {
+    const requests = new MemoryStore()
+    const opened = open({ factors: new MemoryStore(), requests })
+    await opened.recoveries.ask('a', answers, status)
+    clock.time += 37 * DAY
+    requests.delete = () => Promise.reject(new Error('permission denied'))
+    const told: string[] = []
+    opened.host.told = ({ message }) => told.push(message)
+    await opened.recoveries.countOpen()
+    await until(() => told.length > 0)
+    expect(told).toEqual(['The store of option recovery does not answer'])
+  })
+
   test('goes through so many rows and no more, and says so', async () => {
     const rows = Array.from({ length: 1000 }, (_, i) => ({
       accountId: String(i),
@@ -348,13 +372,76 @@ describe('a look at the list', () => {
     })
     const told: string[] = []
     const opened = open({ factors: new MemoryStore(), requests })
-    expect(await all(opened, ({ message }) => told.push(message))).toEqual([])
-    expect([pages, told]).toEqual([20, [expect.stringContaining('more than 20000 rows')]])
+    opened.host.told = ({ message }) => told.push(message)
+    expect(await all(opened)).toEqual([])
+    expect([pages, told]).toEqual([21, [expect.stringContaining('more than 20000 rows')]])
     // The store is away: after three rows no other one is asked for.
     await until(() => told.length === 4)
     const get = jest.spyOn(requests, 'get')
     await new Promise((resolve) => setTimeout(resolve, 100))
     expect(get).not.toHaveBeenCalled()
+  })
+
+  test('lets the app go on between its pages, and says nothing of as many rows as it goes through', async () => {
+    const page = (from: number) =>
+      Array.from({ length: 1000 }, (_, i) => ({
+        accountId: String(from * 1000 + i),
+        record: { version: 1, activated: false, sealed: '' },
+      }))
+    let pages = 0
+    const requests = Object.assign(new MemoryStore(), {
+      list: async (_after: string | null, limit: number) => (pages < 20 ? page(pages++).slice(0, limit) : []),
+      get: () => Promise.reject(new Error('away')),
+    })
+    const opened = open({ factors: new MemoryStore(), requests })
+    const told: unknown[] = []
+    opened.host.told = (error) => told.push(error)
+    let turned = false
+    setImmediate(() => {
+      turned = true
+    })
+    expect(await all(opened)).toEqual([])
+    expect([pages, turned, told]).toEqual([20, true, []])
+  })
+
+  test('shows what it has where the time is up', async () => {
+    const store = new MemoryStore()
+    await open({ factors: new MemoryStore(), requests: store }).recoveries.ask('a', answers, status)
+    const [row] = await store.list(null, 1)
+    const others = Array.from({ length: 999 }, (_, i) => ({
+      accountId: `b${i}`,
+      record: { version: 1, activated: false, sealed: '' },
+    }))
+    const requests = Object.assign(new MemoryStore(), {
+      list: async (after: string | null) =>
+        after === null ? [row, ...others] : new Promise<never>(() => {}),
+      get: () => new Promise<never>(() => {}),
+    })
+    const records = new RecoveryRecords(requests as SecondFactorStore, new Keyring([KEY]), clock.now, 200)
+    const told: string[] = []
+    const recoveries = new Recoveries(
+      records,
+      { statuses: async () => new Map() } as unknown as Accounts,
+      { approvals: 1, delay: DAY },
+      clock.now,
+      ({ message }) => told.push(message),
+    )
+    const { requests: listed } = await recoveries.list({ after: null, limit: 50 })
+    expect(listed.map(({ accountId }) => accountId)).toEqual(['a'])
+    expect(told[0]).toContain('did not give all in time')
+  })
+
+  test('reads each decided row once in the background, and no more where nothing is to be done', async () => {
+    const requests = new MemoryStore()
+    const opened = open({ factors: new MemoryStore(), requests })
+    for (let i = 0; i < 20; i++) {
+      await opened.recoveries.ask(`over-${i}`, answers, status)
+      await opened.recoveries.cancel(`over-${i}`, status)
+    }
+    const get = jest.spyOn(requests, 'get')
+    await opened.recoveries.countOpen()
+    await until(() => get.mock.calls.length >= 20)
+    expect(new Set(get.mock.calls.map(([id]) => id)).size).toBe(20)
   })
 
   test('who asks while the row is being erased loses nothing', async () => {
@@ -388,10 +475,16 @@ describe('a look at the list', () => {
     clock.time += 37 * DAY
     // The process dies between the mark and the erasing.
     requests.delete = () => new Promise(() => {})
-    void all(opened, () => {})
+    opened.host.told = () => {}
+    void all(opened)
     await until(async () => (await opened.recoveryRecords.read('a')).leaving !== undefined)
+    // Keys are changed meanwhile: the row must not be left to a key that goes.
+    const newer = new RecoveryRecords(requests, new Keyring([KEY2, KEY]), clock.now)
+    expect(await rotate(newer)).toMatchObject({ resealed: 1, done: true })
+    expect((await newer.read('a')).leaving).toBeDefined()
+    await rotate(new RecoveryRecords(requests, new Keyring([KEY, KEY2]), clock.now))
     const other = open({ factors: new MemoryStore(), requests })
-    await expect(other.recoveries.ask('a', answers, status)).rejects.toThrow('all the time')
+    await expect(other.recoveries.ask('a', answers, status)).rejects.toThrow('about to be erased')
     clock.time += 60_000
     expect(await other.recoveries.ask('a', answers, status)).toMatchObject({ asked: 'new' })
   })
@@ -421,12 +514,19 @@ describe('the clock of the store', () => {
     expect(await complete()).toBe('now')
   })
 
-  test.each<[string, () => Promise<StoreReport>]>([
-    ['has none', async () => ({ clock: null, warnings: [] })],
-    ['may not tell', () => Promise.reject(new Error('permission denied'))],
-  ])('a store that %s has no say', async (_what, inspect) => {
-    const { complete } = await ahead(inspect)
+  test('a store that has none has no say', async () => {
+    const { complete } = await ahead(async () => ({ clock: null, warnings: [] }))
     expect(await complete()).toBe('now')
+  })
+
+  test.each<[string, () => Promise<StoreReport>]>([
+    ['does not tell', () => Promise.reject(new Error('statement timeout'))],
+    ['tells nonsense', async () => ({ clock: Number.NaN, warnings: [] })],
+    ['never answers', () => new Promise(() => {})],
+  ])('where it %s nothing is due', async (_what, inspect) => {
+    const { opened, complete } = await ahead(inspect)
+    await expect(complete()).rejects.toThrow('The store of option recovery')
+    expect((await opened.recoveryRecords.read('alice')).request?.state).toBe('approved')
   })
 })
 
@@ -553,8 +653,35 @@ test('a code that is accepted while it is carried out spares the factor, and is 
     outcome: null,
   }))
   expect(await opened.recoveries.complete('alice', before)).toBe('spared')
-  expect((await opened.accounts.status('alice')).enabled).toBe(true)
-  expect((await opened.recoveryRecords.read('alice')).request?.state).toBe('withdrawn')
+  const after = await opened.accounts.status('alice')
+  expect(after.enabled).toBe(true)
+  expect((await opened.recoveries.view('alice', after)).state).toBe('withdrawn')
+})
+
+test('a claim that nobody followed up is withdrawn by a code, wherever one looks', async () => {
+  const place = { factors: new MemoryStore(), requests: new MemoryStore() }
+  const opened = open(place)
+  const { named, ticket } = await requested(opened)
+  await opened.recoveries.approve({ ...named, by: 'ada', reason: 'r' })
+  clock.time += DAY
+  const dying = open(place)
+  dying.accounts.recover = () => Promise.reject(new Error('killed'))
+  await expect(dying.recoveries.complete('alice', await opened.accounts.status('alice'))).rejects.toThrow()
+  expect((await over(opened))[0]?.state).toBe('completed')
+  await opened.records.transact('alice', (record, now) => ({
+    record: { ...record, lastUsedAt: now },
+    outcome: null,
+  }))
+  const status = await opened.accounts.status('alice')
+  expect((await opened.recoveries.viewByTicket(ticket))?.state).toBe('withdrawn')
+  expect((await over(opened))[0]?.state).toBe('withdrawn')
+  expect((await opened.recoveries.view('alice', status)).state).toBe('withdrawn')
+  expect(await opened.recoveries.complete('alice', status)).toBeNull()
+  // Who has looked keeps it: a new authenticator does not make it carried out.
+  await opened.records.transact('alice', (record, now) =>
+    replace(record, { secret: Buffer.alloc(20, 8), step: 0, clockSide: 0 }, now + 1),
+  )
+  expect((await over(opened))[0]?.state).toBe('withdrawn')
 })
 
 test('a new authenticator stays, whatever the clocks of the processes say', async () => {

@@ -328,8 +328,9 @@ describe('whatever happens in whatever order', () => {
           const before = ended.get(request.key)
           if (before) expect(isOpen(state)).toBe(false)
           if (!isOpen(state)) ended.set(request.key, state)
-          if (before === 'cancelled' || before === 'rejected' || before === 'completed')
-            expect(state).toBe(before)
+          if (before === 'cancelled' || before === 'rejected') expect(state).toBe(before)
+          // What was claimed may still come to nothing, by a code.
+          if (before === 'completed') expect(['completed', 'withdrawn']).toContain(state)
         })
       }),
       { numRuns: 300 },

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import type { Keyring } from '../crypto/keyring'
 import { ConfigurationError, UnavailableError } from '../errors'
 import { rowsOf } from '../stores/rows'
@@ -15,6 +15,8 @@ const LONGEST_PAUSE = 50
 const LISTING = 24
 /** Rows that are counted, or looked through, at once. */
 const COUNTED = 1000
+/** Rows that are opened between two turns of the event loop. */
+const TURN = 100
 /**
  * When a write whose answer was lost is looked for once the call is over, milliseconds: each pause is twice the one
  * before, a minute in all.
@@ -33,7 +35,7 @@ interface Sent {
 
 /** One call on an account. */
 class Call extends TimeLimit {
-  /** Null: whether something was written is known. */
+  /** Null: whether something was written is known, by a `true` or by a read. */
   sent: Sent | null = null
 }
 
@@ -121,6 +123,8 @@ export class Records<R> {
    * Calls for one account stand in line within the process, so that only other processes can get in between.
    *
    * @param prepare what the rule needs and may not do itself (slow, asynchronous), from the record just read
+   * @param how `patience`: milliseconds, where this call may not wait as long as others; `leavingToo`: also writes a row
+   *   that is about to be erased, since nothing new would go with it
    * @throws UnavailableError when the store does not answer in time or the row does not open: there is no outcome, or
    *   one that comes too late (`lateOutcome`)
    */
@@ -128,17 +132,21 @@ export class Records<R> {
     accountId: string,
     rule: (record: R, now: number, prepared: Prepared) => Ruling<Outcome, R>,
     prepare?: (record: R, now: number) => Promise<Prepared>,
+    { patience, leavingToo = false }: { patience?: number | undefined; leavingToo?: boolean } = {},
   ): Promise<Outcome> {
-    return this.#inLine(accountId, async (call) => {
+    const work = async (call: Call) => {
       let tried: { sealed: string; outcome: Outcome } | null = null
+      let isLeaving = false
       for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
         if (attempt > 0) await delay(Math.random() * Math.min(2 ** attempt, LONGEST_PAUSE))
         const { record, version, sealed } = await this.#open(accountId, call)
         // Who wrote first was ourselves: a driver that lost its connection has sent the write twice.
         if (tried && tried.sealed === sealed) return tried.outcome
+        call.sent = null
         // One moment for both, so that no lock ends in between.
         const now = this.#now()
-        if (this.#form.isLeaving?.(record, now)) continue
+        isLeaving = !leavingToo && this.#form.isLeaving?.(record, now) === true
+        if (isLeaving) continue
         const prepared = prepare && (await prepare(record, now))
         const ruling = rule(record, now, prepared as Prepared)
         if (ruling.record === record) return ruling.outcome
@@ -146,8 +154,13 @@ export class Records<R> {
         if (await this.#write(accountId, version, next, ruling.outcome, call)) return ruling.outcome
         tried = { sealed: next.sealed, outcome: ruling.outcome }
       }
-      throw new UnavailableError('An account record is written by others all the time')
-    })
+      throw new UnavailableError(
+        isLeaving
+          ? 'A record is about to be erased, and is still there: it can be written again in a minute'
+          : 'An account record is written by others all the time',
+      )
+    }
+    return this.#inLine(accountId, work, patience)
   }
 
   /** Erases the account's row, or, where the store cannot, everything in it. @throws UnavailableError */
@@ -203,8 +216,8 @@ export class Records<R> {
    * column for lists.
    *
    * @param all opens the rest, too
-   * @returns `others`: the accounts of the rest; `whole`: there are no more rows
-   * @throws UnavailableError
+   * @returns `others`: the accounts of the rest; `whole`: there are no more rows, and there was time for all
+   * @throws UnavailableError when not even the first of them come in time
    */
   async activatedRows(
     most: number,
@@ -213,28 +226,40 @@ export class Records<R> {
     const time = this.#call()
     const rows: Row<R>[] = []
     const others: string[] = []
-    let seen = 0
-    for (let after: string | null = null; ; ) {
+    for (let seen = 0, after: string | null = null; ; ) {
       const from: string | null = after
-      const page = await this.#page(async () => (await this.#store.list?.(from, COUNTED)) ?? [], time)
-      for (const { accountId, record } of page) {
+      const limit = Math.max(1, Math.min(COUNTED, most - seen))
+      let page: ListedRow[]
+      try {
+        page = await this.#page(async () => (await this.#store.list?.(from, limit)) ?? [], time)
+      } catch (error) {
+        if (seen > 0 && time.isOver) return { rows, others, whole: false }
+        throw error
+      }
+      if (seen >= most) return { rows, others, whole: page.length === 0 }
+      for (const [i, { accountId, record }] of page.entries()) {
+        // A store that answers at once would leave the app no turn.
+        if (i % TURN === 0) await turn()
         if (record.activated || all) rows.push(this.#row(accountId, record))
         if (!record.activated) others.push(accountId)
       }
       seen += page.length
-      if (page.length < COUNTED) return { rows, others, whole: true }
-      if (seen >= most) return { rows, others, whole: false }
+      if (page.length < limit) return { rows, others, whole: true }
       after = page.at(-1)?.accountId ?? null
     }
   }
 
-  /** The store's own clock, milliseconds since 1970; null: it has none, or does not tell. */
-  async storeClock(): Promise<number | null> {
-    try {
-      return (await this.#call().within(async () => this.#store.inspect?.()))?.clock ?? null
-    } catch {
-      return null
-    }
+  /**
+   * The store's own clock, milliseconds since 1970; null: it has none.
+   *
+   * @throws UnavailableError when it does not tell in time
+   */
+  async storeClock(patience = this.#patience): Promise<number | null> {
+    const call = this.#call(patience)
+    const report = await call.within(() => this.#asked(call, () => this.#store.inspect?.()))
+    const clock = report?.clock ?? null
+    if (clock === null || Number.isFinite(clock)) return clock
+    throw new UnavailableError(`${this.#form.storeName} has a clock that tells no time`)
   }
 
   /** How many accounts have a second factor, by the column for lists; null: the store has no `list`. */
@@ -269,10 +294,11 @@ export class Records<R> {
 
   /** Writes the row as it is, under the first key. @throws UnavailableError */
   reseal(accountId: string): Promise<void> {
-    return this.transact(accountId, (record) => ({
+    const rule = (record: R) => ({
       record: record === this.#form.empty ? record : { ...record },
       outcome: undefined,
-    }))
+    })
+    return this.transact(accountId, rule, undefined, { leavingToo: true })
   }
 
   async #open(accountId: string, call: Call): Promise<{ record: R; version: number; sealed: string | null }> {
@@ -321,9 +347,8 @@ export class Records<R> {
       call.check()
       const answer = this.#asked(call, () => this.#store.compareAndSet(accountId, expectedVersion, next))
       call.sent = { sealed: next.sealed, outcome, answer }
-      const written = (await answer) === true
-      if (!written) call.sent = null
-      return written
+      // Also after a "no" it may be on record, by the first of two sendings: that is for the next read to say.
+      return (await answer) === true
     } catch (error) {
       if (await this.#isWritten(accountId, next, call)) return true
       throw error
@@ -347,7 +372,8 @@ export class Records<R> {
 
   /**
    * What a call that is over would have answered: resolves once what it sent is known to be on record, and else never.
-   * It only looks: nothing is sent any more.
+   * It only looks: nothing is sent any more. After the last look whoever waits is let go, so that a driver that is silent
+   * for ever keeps nobody's request.
    */
   async #late(accountId: string, { sealed, outcome, answer }: Sent): Promise<unknown> {
     const written = new Promise<true>((resolve) => {
@@ -362,8 +388,7 @@ export class Records<R> {
       const found = await Promise.race([written, look.catch(() => null)])
       if (found === true || found?.sealed === sealed) return outcome
     }
-    await written
-    return outcome
+    return new Promise<never>(() => {})
   }
 
   /** What a row is bound to besides its account's key: it opens only where and as it was written. */
@@ -376,8 +401,8 @@ export class Records<R> {
    * Waiting in line takes of the call's own time, so that a store that hangs keeps nobody for longer: whoever is
    * before us has less of it left.
    */
-  #inLine<T>(accountId: string, task: (call: Call) => Promise<T>): Promise<T> {
-    const call = this.#call()
+  #inLine<T>(accountId: string, task: (call: Call) => Promise<T>, patience = this.#patience): Promise<T> {
+    const call = this.#call(patience)
     const inTime = () => this.#about(accountId, call, () => call.within(() => task(call)))
     const turn = (this.#lines.get(accountId) ?? Promise.resolve()).then(inTime, inTime)
     this.#lines.set(accountId, turn)

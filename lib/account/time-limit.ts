@@ -39,7 +39,11 @@ export class TimeLimit {
 
   /** @throws UnavailableError when the time is up */
   check(): void {
-    if (this.#over || this.left <= 0) throw this.#timeIsUp()
+    if (this.isOver) throw this.#timeIsUp()
+  }
+
+  get isOver(): boolean {
+    return this.#over || this.left <= 0
   }
 
   /** Milliseconds that are left. */

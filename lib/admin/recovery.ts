@@ -41,9 +41,7 @@ async function list(visit: AdminVisit): Promise<void> {
   const known = state === '' || state === 'open' || state === 'ended'
   if ((asked && !after) || !known) return visit.problem({ code: 'malformed', about: 'request' })
   const ended = state === 'ended'
-  const listed = await recoveryOf(visit).recoveries.list({ ended, after, limit: LIMIT }, (error) =>
-    rooms.settings.onUnavailable(error),
-  )
+  const listed = await recoveryOf(visit).recoveries.list({ ended, after, limit: LIMIT })
   const requests = await fewAtATime(listed.requests, (one) => shown(rooms, one))
   const next = listed.next && cursorOf(listed.next)
   if (visit.program) return visit.json({ requests, next, csrfToken: visit.csrfToken() })

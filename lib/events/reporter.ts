@@ -70,7 +70,9 @@ export class Reporter {
     } catch (error) {
       const late = lateOutcome(error)
       if (late && req) this.#origins.set(req, this.#origin(req))
-      void late?.then((found) => tell(found as T, true))
+      late
+        ?.then((found) => tell(found as T, true))
+        .catch((failure) => warnOfListener('What came of a request could not be told', failure))
       throw error
     }
     tell(outcome, false)

@@ -1,3 +1,5 @@
+import { UnavailableError } from '../errors'
+import { within } from '../within'
 import type { RecoveryRecords } from './recoveries'
 import type { RecoveryRecord } from './request'
 
@@ -25,9 +27,23 @@ export class Glance {
    */
   async at(accountId: string): Promise<RecoveryRecord | null> {
     if (performance.now() < this.#awayUntil) return null
+    return this.waitFor(accountId, (patience) => this.records.read(accountId, patience))
+  }
+
+  /**
+   * Something else that is asked of the store, for somebody who waits for it as little.
+   *
+   * @param ask milliseconds to wait; what stands in line before it counts as well
+   * @throws UnavailableError when the store does not answer at once
+   */
+  async waitFor<T>(accountId: string, ask: (patience: number) => Promise<T>): Promise<T> {
     const begun = performance.now()
+    const late = () =>
+      Object.assign(new UnavailableError('The store of option recovery did not answer in time'), {
+        accountId,
+      })
     try {
-      return await this.records.read(accountId, this.patience)
+      return await within(this.patience, () => ask(this.patience), late)
     } catch (error) {
       // One that says at once that it is away keeps nobody waiting.
       const now = performance.now()

@@ -35,7 +35,6 @@ import {
   type Terms,
   tidy,
   whyNotDecided,
-  withdraw,
 } from './request'
 import { hashOfTicket, join, type Named, newRequestKey, newTicket } from './ticket'
 import { Upkeep } from './upkeep'
@@ -104,14 +103,16 @@ export class Recoveries {
   readonly #glance: Glance
   readonly #upkeep: Upkeep
 
+  /** @param told hears of a row that does not open, of rows that could not be erased, and of too many */
   constructor(
     private readonly records: RecoveryRecords,
     private readonly accounts: Accounts,
     private readonly terms: Terms,
     private readonly now: () => number,
+    private readonly told: (error: UnavailableError) => void,
   ) {
     this.#glance = new Glance(records)
-    this.#upkeep = new Upkeep(records, now)
+    this.#upkeep = new Upkeep(records, now, told)
   }
 
   /** @returns with the ticket for the mail, where a request was made */
@@ -138,11 +139,14 @@ export class Recoveries {
     return this.#viewOf(request, factor)
   }
 
-  /** The open request of an account, for a page that can do without; null: there is none, or it cannot be told at once. */
+  /**
+   * The open request of an account, for a page that can do without: it waits for one read and nothing else. Null: there is
+   * none, or it cannot be told at once.
+   */
   async openView(accountId: string, factor: FactorUse): Promise<RecoveryView | null> {
     const found = await this.#glance.at(accountId)
     if (!found) return null
-    const { request } = await this.#change(accountId, (record, now) => tidy(record, factor, now), found)
+    const { request } = this.#tidied(accountId, found, factor)
     const view = this.#viewOf(request, factor)
     return view.state !== null && isOpen(view.state) ? view : null
   }
@@ -213,7 +217,7 @@ export class Recoveries {
   /**
    * Carries out a request whose time has come: first it is claimed, so that from then on nobody cancels it, then the
    * account's factors go. Whoever comes after a process that died in between does the second part. A store that does not
-   * answer at once is not waited for: nothing is due then.
+   * answer each question at once is not waited for: nothing is due then.
    *
    * @returns null: nothing was due; `now`: its factors are off by this very call; `before`: by an earlier one; `spared`:
    *   a code was accepted at that very moment, so nothing was taken off
@@ -222,24 +226,24 @@ export class Recoveries {
     const found = await this.#glance.at(accountId)
     if (!found || !claim(found, factor, this.now()).outcome) return null
     await this.#mustNotBeAhead(accountId, found)
-    const due = await asOneStep(this.#change(accountId, (record, now) => claim(record, factor, now), found))
+    const rule = (record: RecoveryRecord, now: number) => claim(record, factor, now)
+    const due = await this.#glance.waitFor(accountId, (patience) =>
+      asOneStep(this.#change(accountId, rule, found, patience)),
+    )
     if (!due) return null
-    const recovered = await this.accounts.recover(accountId, due)
-    if (recovered === 'spared') {
-      await asOneStep(this.records.transact(accountId, (record, now) => withdraw(record, due.key, now)))
-    }
-    return recovered
+    return this.accounts.recover(accountId, due)
   }
 
   /**
    * One process whose clock is ahead must not take the owner's time away: a store that has a clock of its own has a say.
    *
-   * @throws UnavailableError where by the store's clock it is not time yet
+   * @throws UnavailableError where by the store's clock it is not time yet, or it does not tell
    */
   async #mustNotBeAhead(accountId: string, { request }: RecoveryRecord): Promise<void> {
     const { effectiveAt } = request ?? {}
-    const clock = effectiveAt ? await this.records.storeClock() : null
-    if (!effectiveAt || clock === null || clock + CLOCK_SKEW >= effectiveAt) return
+    if (!effectiveAt) return
+    const clock = await this.#glance.waitFor(accountId, (patience) => this.records.storeClock(patience))
+    if (clock === null || clock + CLOCK_SKEW >= effectiveAt) return
     const error = new UnavailableError(
       'An approved recovery is due by the clock of this process, and not by that of the store of option recovery: set ' +
         'both by NTP',
@@ -253,14 +257,18 @@ export class Recoveries {
    *
    * @param ended those that are over
    * @param after the place that the page before ended at; null: from the first
-   * @param told hears of a row that does not open, of rows that could not be erased, and of too many
    */
-  async list(
-    { ended = false, after, limit }: { ended?: boolean; after: Place | null; limit: number },
-    told: (error: UnavailableError) => void,
-  ): Promise<{ requests: ListedRequest[]; next: Place | null }> {
+  async list({
+    ended = false,
+    after,
+    limit,
+  }: {
+    ended?: boolean
+    after: Place | null
+    limit: number
+  }): Promise<{ requests: ListedRequest[]; next: Place | null }> {
     const order = ended ? (a: Place, b: Place) => inOrder(b, a) : inOrder
-    const found = (await this.#found(ended, told)).filter(({ state }) => isOpen(state) !== ended)
+    const found = (await this.#found(ended)).filter(({ state }) => isOpen(state) !== ended)
     const onward = found
       .sort((a, b) => order(placeOf(a), placeOf(b)))
       .filter((one) => after === null || order(placeOf(one), after) > 0)
@@ -271,47 +279,43 @@ export class Recoveries {
 
   /** How many requests are open. */
   async countOpen(): Promise<number> {
-    // What does not open is told where they are looked at.
-    return (await this.#found(false, () => {})).filter(({ state }) => isOpen(state)).length
+    return (await this.#found(false)).filter(({ state }) => isOpen(state)).length
   }
 
   /**
    * The requests on record, as they are now: those that wait for something on record, of which some have come to
    * nothing by themselves, and the decided ones only where they are wanted.
    */
-  async #found(decidedToo: boolean, told: (error: UnavailableError) => void): Promise<ListedRequest[]> {
+  async #found(decidedToo: boolean): Promise<ListedRequest[]> {
     const { rows, others, whole } = await this.records.activatedRows(MOST_ROWS, decidedToo)
-    if (!whole) told(tooManyRows())
-    // Of accounts whose request is decided nothing needs to be read.
-    const undecided = rows.filter(({ record }) => record?.request && isOpen(record.request.state))
-    const statuses = await this.accounts.statuses(undecided.map(({ accountId }) => accountId))
+    if (!whole) this.told(tooManyRows())
+    // Of the other decided requests the account has nothing more to say.
+    const unsettled = rows.filter(
+      ({ record: row }) => row?.request && (isOpen(row.request.state) || row.request.state === 'completed'),
+    )
+    const statuses = await this.accounts.statuses(unsettled.map(({ accountId }) => accountId))
     const found: ListedRequest[] = []
     for (const { accountId, record } of rows) {
       if (record === null) {
-        told(damagedRow(accountId))
+        this.told(damagedRow(accountId))
         continue
       }
       const factor = statuses.get(accountId) ?? null
-      const { request } = this.#tidied(accountId, record, factor, told)
+      const { request } = this.#tidied(accountId, record, factor)
       if (!request) continue
       const id = join({ key: request.key, accountId })
       found.push({ id, accountId, request, state: stateOf(request, factor, this.now()) })
     }
-    this.#upkeep.takeOthers(others, told)
+    this.#upkeep.takeOthers(others)
     return found
   }
 
   /** The record without what is of no use any more, which is erased when there is time. */
-  #tidied(
-    accountId: string,
-    record: RecoveryRecord,
-    factor: FactorUse | null,
-    told: (error: UnavailableError) => void,
-  ): RecoveryRecord {
+  #tidied(accountId: string, record: RecoveryRecord, factor: FactorUse | null): RecoveryRecord {
     const { record: next } = tidy(record, factor, this.now())
     // Of a request that is made meanwhile, what was read of the account before says nothing.
     const about = record.request?.key ?? null
-    if (next !== record) this.#upkeep.take(accountId, { factor, about }, told)
+    if (next !== record) this.#upkeep.take(accountId, { factor, about })
     return next
   }
 
@@ -325,15 +329,18 @@ export class Recoveries {
    * the account's line.
    *
    * @param found what was just read
+   * @param patience milliseconds, where the write may not wait as long as others
    */
   async #change<Outcome>(
     accountId: string,
     rule: (record: RecoveryRecord, now: number) => Ruling<Outcome>,
     found?: RecoveryRecord,
+    patience?: number,
   ): Promise<Outcome> {
     const record = found ?? (await this.records.read(accountId))
     const ruling = rule(record, this.now())
-    return ruling.record === record ? ruling.outcome : this.records.transact(accountId, rule)
+    if (ruling.record === record) return ruling.outcome
+    return this.records.transact(accountId, rule, undefined, { patience })
   }
 
   /** One request, whatever its state; null: there is none of that name. */
@@ -377,6 +384,7 @@ function damagedRow(accountId: string): UnavailableError {
 
 function tooManyRows(): UnavailableError {
   return new UnavailableError(
-    `The store of option recovery has more than ${MOST_ROWS} rows: the list of requests may lack some`,
+    `The store of option recovery has more than ${MOST_ROWS} rows, or did not give all in time: the list of requests ` +
+      'may lack some',
   )
 }

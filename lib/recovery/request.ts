@@ -100,6 +100,7 @@ export const NO_RECOVERY: RecoveryRecord = { request: null, asked: [], spent: []
  */
 export function stateOf(request: RecoveryRequest, factor: FactorUse | null, now: number): RecoveryState {
   const { state } = request
+  if (state === 'completed' && factor && isSpared(request, factor)) return 'withdrawn'
   if (state !== 'requested' && state !== 'approved') return state
   if (factor && !isUntouched(request, factor)) return wasReset(factor) ? 'reset' : 'withdrawn'
   return now >= endOf(request) ? 'expired' : state
@@ -111,6 +112,11 @@ export function stateOf(request: RecoveryRequest, factor: FactorUse | null, now:
  */
 function isUntouched({ factorSince, usedAt }: RecoveryRequest, factor: FactorUse): boolean {
   return factor.enabled && factor.since === factorSince && factor.lastUsedAt === usedAt
+}
+
+/** It was claimed, and came to nothing: a code was accepted before the factor could go, and the factor is still there. */
+function isSpared({ factorSince, usedAt }: RecoveryRequest, factor: FactorUse): boolean {
+  return factor.enabled && factor.since === factorSince && factor.lastUsedAt !== usedAt
 }
 
 /** Whoever turns it off by a code leaves on record when that was; a reset leaves nothing but its own moment. */
@@ -303,16 +309,10 @@ export function claim(record: RecoveryRecord, factor: FactorUse, now: number): R
   return { record: { ...record, request: closed(request, 'completed', now) }, outcome: due }
 }
 
-/** What was claimed came to nothing: a code was accepted at that very moment, and nothing was taken off. */
-export function withdraw(record: RecoveryRecord, key: string, now: number): Ruling<null> {
-  const { request } = record
-  if (request?.key !== key || request.state !== 'completed') return { record, outcome: null }
-  return { record: { ...record, request: closed(request, 'withdrawn', now) }, outcome: null }
-}
-
 /**
  * Erases what is of no use any more: what was typed for a request that is over by itself, and in the end everything. That
- * a reset has ended it is kept, since the account does not tell once there is a new factor.
+ * a reset has ended it, or that a claim came to nothing, is kept, since the account does not tell once there is a new
+ * factor.
  *
  * @param factor null: not known
  */
@@ -324,9 +324,12 @@ export function tidy(record: RecoveryRecord, factor: FactorUse | null, now: numb
 function tidied(record: RecoveryRecord, factor: FactorUse | null, now: number): RecoveryRecord {
   const { request } = record
   if (isForgettable(record, now)) return NO_RECOVERY
-  if (!request || !isOpen(request.state)) return record
+  if (!request || !(isOpen(request.state) || request.state === 'completed')) return record
   const state = stateOf(request, factor, now)
   if (state === 'reset') return { ...record, request: closed(request, state, now) }
+  if (request.state === 'completed') {
+    return state === 'withdrawn' ? { ...record, request: closed(request, state, now) } : record
+  }
   if (isOpen(state) || Object.keys(request.answers).length === 0) return record
   return { ...record, request: { ...request, answers: {} } }
 }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { UnavailableError } from '../errors'
 import type { RecoveryRecords } from './recoveries'
-import { type FactorUse, isUseless, tidy } from './request'
+import { type FactorUse, isUseless, type RecoveryRecord, tidy } from './request'
 
 /** What was read of an account, as `tidy` wants it, and the key of the request that it says something about. */
 interface Known {
@@ -26,26 +26,28 @@ export class Upkeep {
   /** When all rows were taken, milliseconds since 1970. */
   #takenAt: number | null = null
 
+  /** @param told hears of rows that could not be erased */
   constructor(
     private readonly records: RecoveryRecords,
     private readonly now: () => number,
+    private readonly told: (error: UnavailableError) => void,
   ) {}
 
-  take(accountId: string, known: Known, told: (error: UnavailableError) => void): void {
+  take(accountId: string, known: Known): void {
     // What is known of the factor says more than that nothing is.
     if (known.factor || !this.#waiting.has(accountId)) this.#waiting.set(accountId, known)
-    if (!this.#working) void this.#work(told)
+    if (!this.#working) void this.#work()
   }
 
   /** Rows that are in no list, some of which may have had their time: an hour after the last ones. */
-  takeOthers(accountIds: readonly string[], told: (error: UnavailableError) => void): void {
+  takeOthers(accountIds: readonly string[]): void {
     const now = this.now()
     if (this.#takenAt !== null && Math.abs(now - this.#takenAt) < EVERY) return
     this.#takenAt = now
-    for (const accountId of accountIds) this.take(accountId, NOTHING, told)
+    for (const accountId of accountIds) this.take(accountId, NOTHING)
   }
 
-  async #work(told: (error: UnavailableError) => void): Promise<void> {
+  async #work(): Promise<void> {
     this.#working = true
     let failures = 0
     for (let done = 0; this.#waiting.size > 0; done++) {
@@ -56,7 +58,7 @@ export class Upkeep {
         await this.#lookAfter(accountId, known)
         failures = 0
       } catch (error) {
-        told(error as UnavailableError)
+        this.told(error as UnavailableError)
         if (++failures === MOST_FAILURES) this.#waiting.clear()
       }
     }
@@ -64,9 +66,12 @@ export class Upkeep {
   }
 
   async #lookAfter(accountId: string, { factor, about }: Known): Promise<void> {
-    if (await this.records.eraseIf(accountId, isUseless)) return
-    await this.records.transact(accountId, (record, now) =>
-      tidy(record, record.request?.key === about ? factor : null, now),
-    )
+    const rule = (record: RecoveryRecord, now: number) =>
+      tidy(record, record.request?.key === about ? factor : null, now)
+    // Of most rows there is nothing to do: one read each.
+    const found = await this.records.read(accountId)
+    const now = this.now()
+    if (isUseless(found, now) && (await this.records.eraseIf(accountId, isUseless))) return
+    if (rule(found, now).record !== found) await this.records.transact(accountId, rule)
   }
 }

@@ -27,7 +27,9 @@ export function createRecoveryRooms(
   const { recovery, now, storeTimeout } = settings
   if (!recovery) return null
   const records = new RecoveryRecords(recovery.store, keyring, now, storeTimeout)
-  const recoveries = new Recoveries(records, accounts, recovery, now)
+  const recoveries = new Recoveries(records, accounts, recovery, now, (error) =>
+    settings.onUnavailable(error),
+  )
   return {
     settings: recovery,
     records,
