@@ -11,6 +11,7 @@ import type { HostCsrf, PassportLike, Policy, SecondFactorOptions } from './opti
 import { type RecoverySettings, readRecoveryOptions } from './recovery/options'
 import type { SecondFactorStore } from './stores/store'
 import { unfailing, warnOnceAMinute } from './tell-unavailable'
+import { isWholeUrl } from './whole-url'
 
 /** The options with their defaults, as the rooms use them. */
 export interface Settings {
@@ -268,10 +269,6 @@ function isSupport(value: unknown): boolean {
   if (value === undefined || typeof value === 'string') return true
   const { text, href } = Object(value) as { text?: unknown; href?: unknown }
   return typeof text === 'string' && typeof href === 'string'
-}
-
-function isWholeUrl(url: unknown): boolean {
-  return typeof url === 'string' && URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)
 }
 
 function accountOf(options: SecondFactorOptions, user: Express.User): { id: string; name: string } {

@@ -366,11 +366,10 @@ test('a session of several requests at once is told to be held by a recovery onc
       this.#waiting = []
     }
     pass(goOn: () => void): void {
-      if (!this.#waiting) return goOn()
-      if (this.#waiting.push(goOn) < 3) return
-      const together = this.#waiting
-      this.#waiting = null
-      for (const one of together) one()
+      const together = [...(this.#waiting ?? []), goOn]
+      const goesOn = this.#waiting === null || together.length === 3
+      this.#waiting = goesOn ? null : together
+      if (goesOn) for (const one of together) one()
     }
   }
   const [reads, writes] = [new Gate(), new Gate()]
