@@ -1,4 +1,5 @@
 import { mustBeKnown, must as mustHold, type NamesOf, typeName } from '../checks'
+import { isWholeUrl } from '../whole-url'
 
 /** Somebody who is told what happens to an account. */
 export interface Recipient {
@@ -87,8 +88,4 @@ export function checkNotifyOptions(given: NotifyOptions | undefined): void {
 
 function isObject(given: unknown): boolean {
   return typeof given === 'object' && given !== null
-}
-
-function isWholeUrl(url: unknown): boolean {
-  return typeof url === 'string' && URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)
 }
