@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express'
 import passport from 'passport'
 import { accountId } from './account/account-id'
-import { must, mustBeKnown, type NamesOf, typeName } from './checks'
+import { isWholeUrl, must, mustBeKnown, type NamesOf, typeName } from './checks'
 import { milliseconds, storeTimeoutOf } from './duration'
 import type { UnavailableError } from './errors'
 import type { AuditLog, EventOrigin } from './events/events'
@@ -11,7 +11,6 @@ import type { HostCsrf, PassportLike, Policy, SecondFactorOptions } from './opti
 import { type RecoverySettings, readRecoveryOptions } from './recovery/options'
 import type { SecondFactorStore } from './stores/store'
 import { unfailing, warnOnceAMinute } from './tell-unavailable'
-import { isWholeUrl } from './whole-url'
 
 /** The options with their defaults, as the rooms use them. */
 export interface Settings {

@@ -1,5 +1,4 @@
-import { mustBeKnown, must as mustHold, type NamesOf, typeName } from '../checks'
-import { isWholeUrl } from '../whole-url'
+import { isWholeUrl, mustBeKnown, must as mustHold, type NamesOf, typeName } from '../checks'
 
 /** Somebody who is told what happens to an account. */
 export interface Recipient {
