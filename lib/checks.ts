@@ -45,3 +45,8 @@ export function typeName(given: unknown): string {
   const names: Record<string, string> = { string: 'a text', object: 'an object' }
   return names[typeof given] ?? `a ${typeof given}`
 }
+
+/** One that leads somewhere from anywhere: with its scheme and host. */
+export function isWholeUrl(url: unknown): boolean {
+  return typeof url === 'string' && URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)
+}

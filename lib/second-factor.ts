@@ -4,7 +4,7 @@ import type { SessionData } from 'express-session'
 import { accountId } from './account/account-id'
 import { type AccountStatus, Accounts } from './account/accounts'
 import { AccountRecords } from './account/records'
-import { type Rotation, RotationError, type RotationOptions, rotate } from './account/rotation'
+import { type Rotation, type RotationOptions, rotate, rotateBoth } from './account/rotation'
 import { createAdminRouter } from './admin/admin-router'
 import { type AdminOptions, readAdminOptions } from './admin/options'
 import { Keyring } from './crypto/keyring'
@@ -263,10 +263,7 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
       const rotation = await rotate(records, how)
       if (!recovery || !rotation.done) return rotation
       // Few and short-lived: gone through as a whole, whatever `after` says.
-      const { done, unreadable } = await rotate(recovery.records, { signal: how?.signal }).catch((cause) => {
-        throw cause instanceof RotationError ? new RotationError(rotation, cause) : cause
-      })
-      return { ...rotation, done, unreadable: [...new Set([...rotation.unreadable, ...unreadable])] }
+      return rotateBoth(rotation, () => rotate(recovery.records, { signal: how?.signal }))
     },
     verifySession: (session, request) => verifySession(settings, views, settler, session, request),
     previewPolicy: (users, policy) =>

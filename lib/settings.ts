@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express'
 import passport from 'passport'
 import { accountId } from './account/account-id'
-import { must, mustBeKnown, type NamesOf, typeName } from './checks'
+import { isWholeUrl, must, mustBeKnown, type NamesOf, typeName } from './checks'
 import { milliseconds, storeTimeoutOf } from './duration'
 import type { UnavailableError } from './errors'
 import type { AuditLog, EventOrigin } from './events/events'
@@ -268,10 +268,6 @@ function isSupport(value: unknown): boolean {
   if (value === undefined || typeof value === 'string') return true
   const { text, href } = Object(value) as { text?: unknown; href?: unknown }
   return typeof text === 'string' && typeof href === 'string'
-}
-
-function isWholeUrl(url: unknown): boolean {
-  return typeof url === 'string' && URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)
 }
 
 function accountOf(options: SecondFactorOptions, user: Express.User): { id: string; name: string } {

@@ -2,7 +2,7 @@ import { createSecondFactor, RotationError, UnavailableError } from 'express-sec
 import { withFailure } from '../../lib/account/lockout'
 import { type AccountRecord, EMPTY_RECORD } from '../../lib/account/record'
 import { AccountRecords } from '../../lib/account/records'
-import { type RotationProgress, rotate } from '../../lib/account/rotation'
+import { type RotationProgress, rotate, rotateBoth } from '../../lib/account/rotation'
 import { Keyring } from '../../lib/crypto/keyring'
 import { MemoryStore } from '../../lib/stores/memory'
 import type { StoredRecord } from '../../lib/stores/store'
@@ -383,4 +383,14 @@ describe('reset', () => {
     await secondFactor.reset('u-alice')
     expect(await read()).toEqual({ ...EMPTY_RECORD, epoch: epoch + 1, disabledAt: clock.now() })
   })
+})
+
+test('requests that fail after the accounts are told as one failure, with all that does not open', async () => {
+  const accounts = { seen: 2, resealed: 1, unreadable: ['a', 'b'], last: 'b', done: true }
+  const progress = { seen: 1, resealed: 0, unreadable: ['b', 'c'], last: 'c' }
+  const failed = () => Promise.reject(new RotationError(progress, new UnavailableError('It is away')))
+  const error = await rotateBoth(accounts, failed).catch((error) => error)
+  expect(error).toBeInstanceOf(RotationError)
+  expect(error.message).toBe('The rotation of the keys ended early: It is away')
+  expect(error.progress).toEqual({ seen: 2, resealed: 1, unreadable: ['a', 'b', 'c'], last: 'b' })
 })

@@ -165,6 +165,29 @@ describe('JSON', () => {
       expect(said).toEqual(['The directory could not count its users: down'])
     })
 
+    test('that is slow to count, the open requests are counted meanwhile', async () => {
+      const store = new MemoryStore()
+      let goOn = () => {}
+      const totals = async () => {
+        await new Promise<void>((resolve) => {
+          goOn = resolve
+        })
+        return { activated: 98765432, notActivated: 5678 }
+      }
+      const { admin } = await createAdminApp({
+        admin: { directory: { list: people, totals } },
+        secondFactor: { recovery: { store } },
+      })
+      const client = await admin()
+      const { list } = store
+      store.list = (...page) => {
+        goOn()
+        return list.apply(store, page)
+      }
+      const { text } = await client.as('person').get(`${ADMIN}/users`)
+      expect(text.replace(/\D/g, '')).toContain('98765432')
+    })
+
     test('that takes no news, the list comes, and it is said once until it takes some', async () => {
       let [atOnce, most, works] = [0, 0, false]
       const note = async () => {

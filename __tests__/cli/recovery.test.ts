@@ -1,6 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'libsql'
+import { recoveryPlace } from '../../lib/cli/recovery-place'
+import { openStore } from '../../lib/cli/store-url'
 import { MemoryStore } from '../../lib/stores/memory'
 import { SqlStore } from '../../lib/stores/sql'
 import {
@@ -197,3 +199,18 @@ describe('a store of a config file', () => {
     expect(await json([], app)).toMatchObject({ code: 1, finding: { result: 'failed' } })
   })
 })
+
+test.each(['second-factor:', 'second-factor:more:'])(
+  'the prefix %s is not beside that of the store',
+  (prefix) => {
+    const opening = openStore('redis://127.0.0.1:1', 'X', { cwd: process.cwd() } as never)
+    opening.store.get('x').catch(() => {})
+    try {
+      const place = (named: string) => recoveryPlace({ store: 'X', storeFrom: 'X' } as never, opening, named)
+      expect(() => place(prefix)).toThrow('their tables are two')
+      expect(place('other:')).toMatchObject({ told: true, prefix: 'other:' })
+    } finally {
+      opening.close()
+    }
+  },
+)

@@ -1,3 +1,4 @@
+import session from 'express-session'
 import { createTestApp, expresses, type TestAppOptions } from '../support/app'
 import { Client } from '../support/client'
 import { anotherDay, opened, trust } from '../support/devices'
@@ -90,6 +91,23 @@ describe("disable: 'fresh'", () => {
     const answer = await sso.send('POST', DISABLE, {}, { 'x-csrf-token': csrfToken })
     expect([answer.status, answer.body.code]).toEqual([403, 'step_up_required'])
     expect((await secondFactor.status('u-alice')).enabled).toBe(true)
+  })
+
+  test('other sessions have no second factor at once, also where this one cannot be written', async () => {
+    const sessionStore = new session.MemoryStore()
+    const { client, app, clock, phone } = await fresh({ sessionStore })
+    clock.nextStep()
+    const other = new Client(app)
+    await signIn(other, phone, clock)
+    expect((await other.get('/vault')).status).toBe(200)
+    await client.get(DISABLE)
+    const away = jest
+      .spyOn(sessionStore, 'destroy')
+      .mockImplementation((_id, callback) => callback?.(new Error('the session store is away')))
+    expect((await client.post(DISABLE)).status).toBe(503)
+    away.mockRestore()
+    // Its epoch is over.
+    expect((await other.get('/vault')).status).toBe(401)
   })
 
   test('a click needs its token', async () => {

@@ -358,6 +358,46 @@ describe('the owner', () => {
   })
 })
 
+test('a session of several requests at once is told to be held by a recovery once', async () => {
+  /** Keeps three calls waiting for each other, once it is on. */
+  class Gate {
+    #waiting: (() => void)[] | null = null
+    close(): void {
+      this.#waiting = []
+    }
+    pass(goOn: () => void): void {
+      const together = [...(this.#waiting ?? []), goOn]
+      const goesOn = this.#waiting === null || together.length === 3
+      this.#waiting = goesOn ? null : together
+      if (goesOn) for (const one of together) one()
+    }
+  }
+  const [reads, writes] = [new Gate(), new Gate()]
+  class Sessions extends RecordingSessions {
+    override set(...args: Parameters<RecordingSessions['set']>): void {
+      writes.pass(() => super.set(...args))
+    }
+  }
+  const store = new MemoryStore()
+  const get = store.get.bind(store)
+  store.get = async (id) => {
+    await new Promise<void>((resolve) => reads.pass(resolve))
+    return get(id)
+  }
+  const world = await createWorld({}, {}, { sessionStore: new Sessions(), store })
+  await ask(world)
+  await decide(world, 'approve')
+  world.clock.forward(DAY - 10)
+  const client = await pending(world)
+  world.clock.forward(10)
+  world.told.length = 0
+  reads.close()
+  writes.close()
+  const answers = await Promise.all([1, 2, 3].map(() => client.get('/two-factor/challenge')))
+  expect(answers.map(({ body }) => body.code)).toEqual(Array(3).fill('enrolment_required'))
+  expect(world.told.map(({ name }) => name)).toEqual(['recovery-completed', 'policy-held'])
+})
+
 test('the link of an earlier request says nothing of the present one', async () => {
   const world = await createWorld()
   await ask(world)

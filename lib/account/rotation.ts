@@ -74,6 +74,25 @@ export async function rotate<R>(records: Records<R>, options: RotationOptions = 
   return { ...progress, done: false }
 }
 
+/**
+ * Requests, once the accounts are done: where they stop, what was reached is that of the accounts, from where another
+ * run goes on, and what does not open is that of both.
+ *
+ * @throws RotationError
+ */
+export async function rotateBoth(accounts: Rotation, requests: () => Promise<Rotation>): Promise<Rotation> {
+  const both = (unreadable: readonly string[]) => [...new Set([...accounts.unreadable, ...unreadable])]
+  try {
+    const { done, unreadable } = await requests()
+    return { ...accounts, done, unreadable: both(unreadable) }
+  } catch (error) {
+    if (!(error instanceof RotationError)) throw error
+    const { done: _, ...progress } = accounts
+    const unreadable = both(error.progress.unreadable)
+    throw new RotationError({ ...progress, unreadable }, error.cause as UnavailableError)
+  }
+}
+
 /** Several rows at a time, begun in their order: all before `reached` are done. */
 async function resealAll<R>(
   records: Records<R>,

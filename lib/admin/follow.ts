@@ -1,5 +1,6 @@
 import type { UserDirectory } from '../directory/directory'
 import { type EventName, type SecondFactorEvents, warnOfListener } from '../events/events'
+import { answered } from './in-time'
 import type { Totals } from './totals'
 
 /** What an event says of whether there is a second factor now. */
@@ -14,7 +15,7 @@ const ACTIVATED: Partial<Record<EventName, boolean>> = {
 /** A directory that is kept up to date. */
 export interface Followed {
   totals: Totals
-  /** Once the directory has taken (or refused) all that happened to the account so far. Never rejects. */
+  /** Once the directory has taken all that happened to the account so far, or refused it, or let it wait too long. Never rejects. */
   settled(accountId: string): Promise<void>
 }
 
@@ -32,7 +33,7 @@ export function follow(events: SecondFactorEvents, directory: UserDirectory, tot
     // Of one account one after the other, so that the last word is the last event's.
     const turn = (lines.get(accountId) ?? Promise.resolve()).then(async () => {
       try {
-        await directory.note?.(accountId, activated)
+        await answered('The directory', () => directory.note?.(accountId, activated))
       } catch (error) {
         warnOfListener('The directory did not take what happened to an account', error)
       }

@@ -1,8 +1,10 @@
 import type { UserDirectory } from '../directory/directory'
+import { UnavailableError } from '../errors'
 import { warnOfListener } from '../events/events'
 import type { ShownUser } from '../pages/admin-pages'
+import { within } from '../within'
 import { fewAtATime } from './few-at-a-time'
-import { answered } from './in-time'
+import { PATIENCE } from './in-time'
 
 /** Directories that have not taken the last of it: said once, until one does. */
 const refusing = new WeakSet<UserDirectory>()
@@ -15,15 +17,16 @@ export async function putRight(directory: UserDirectory, stale: readonly ShownUs
   if (stale.length === 0) return
   const failures: unknown[] = []
   let over = false
-  await answered('The directory', () =>
+  const work = () =>
     fewAtATime(stale, async ({ id, status }) => {
       try {
         if (!over) await directory.note?.(id, status === 'activated')
       } catch (error) {
         failures.push(error)
       }
-    }),
-  ).catch((error) => {
+    })
+  const late = () => new UnavailableError('The directory did not answer in time')
+  await within(PATIENCE, work, late).catch((error) => {
     over = true
     failures.push(error)
   })

@@ -1,4 +1,4 @@
-import { warnOfListenerDiscreetly } from '../events/events'
+import { dateOf } from '../date-of'
 import type { ShownRequest } from '../pages/admin-pages'
 import type { Page, PageProblem } from '../pages/page'
 import { compareAnswer } from '../recovery/comparison'
@@ -6,15 +6,12 @@ import type { Deciding, ListedRequest } from '../recovery/recoveries'
 import type { Decision, Refused } from '../recovery/request'
 import { cursorOf, readCursor, readRequestId } from '../recovery/ticket'
 import { recoveryOf } from '../routes/recovery-rooms'
-import { within } from '../within'
 import type { AdminRooms } from './admin-rooms'
 import type { AdminRoute } from './admin-route'
 import type { AdminVisit } from './admin-visit'
 import { fewAtATime } from './few-at-a-time'
+import { Registered } from './registered'
 import { findUser } from './user'
-
-/** How long a request waits for what is registered of its user, milliseconds: it is shown without, too. */
-const PATIENCE = 5000
 
 /** Requests a page. */
 const LIMIT = 50
@@ -42,7 +39,8 @@ async function list(visit: AdminVisit): Promise<void> {
   if ((asked && !after) || !known) return visit.problem({ code: 'malformed', about: 'request' })
   const ended = state === 'ended'
   const listed = await recoveryOf(visit).recoveries.list({ ended, after, limit: LIMIT })
-  const requests = await fewAtATime(listed.requests, (one) => shown(rooms, one))
+  const registered = new Registered(rooms.recovery)
+  const requests = await fewAtATime(listed.requests, (one) => shown(rooms, one, registered))
   const next = listed.next && cursorOf(listed.next)
   if (visit.program) return visit.json({ requests, next, csrfToken: visit.csrfToken() })
   const notice = visit.takeNotice()
@@ -162,10 +160,11 @@ function decisionPage(visit: AdminVisit, request: ShownRequest, problem?: PagePr
 async function shown(
   rooms: AdminRooms,
   { id, accountId, state, request }: ListedRequest,
+  page = new Registered(rooms.recovery),
 ): Promise<ShownRequest> {
   const [user, registered, approvals] = await Promise.all([
     userOf(rooms, accountId),
-    registeredOf(rooms, accountId),
+    page.of(accountId),
     Promise.all(
       request.approvals.map(async ({ by, reason, at }) => ({
         by: await userOf(rooms, by),
@@ -203,24 +202,4 @@ function comparisonOf(
 async function userOf(rooms: AdminRooms, accountId: string): Promise<ShownRequest['user']> {
   const user = await findUser(rooms, accountId)
   return { id: accountId, name: String(user?.name || accountId), email: String(user?.email ?? '') }
-}
-
-/** The request is shown all the same where the host cannot say it. */
-async function registeredOf(rooms: AdminRooms, accountId: string): Promise<ShownRequest['registered']> {
-  try {
-    const registered = await within(
-      PATIENCE,
-      () => rooms.recovery?.settings.registered?.(accountId),
-      () => new DOMException('It took too long', 'TimeoutError'),
-    )
-    if (!registered) return null
-    return Object.fromEntries(Object.entries(registered).map(([name, value]) => [name, String(value ?? '')]))
-  } catch (error) {
-    warnOfListenerDiscreetly('Option recovery.registered failed', error)
-    return null
-  }
-}
-
-function dateOf(milliseconds: number | null): Date | null {
-  return milliseconds === null ? null : new Date(milliseconds)
 }

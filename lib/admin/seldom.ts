@@ -1,9 +1,12 @@
+import { within } from '../within'
 import { inTime, PATIENCE } from './in-time'
 
 /** How old it may be, milliseconds, where nothing has changed that we know of. */
 const LIFE = 60_000
 /** From the beginning of one count to that of the next, milliseconds, however much changes meanwhile. */
 const FLOOR = 1000
+/** A count that takes longer has failed, milliseconds: one that never ends would be the last one. */
+const LONGEST = 60_000
 /** Where counting takes long both are longer: so many times as long as it took. */
 const REST = 10
 
@@ -82,7 +85,7 @@ export class Seldom<T> {
   async #countNow(): Promise<Count<T> | null> {
     const [since, begun, changes] = [this.now(), performance.now(), this.#changes]
     try {
-      const counted = await this.count()
+      const counted = await within(LONGEST, this.count, () => new Error('It took more than a minute'))
       const until = since + Math.max(LIFE, REST * (performance.now() - begun))
       this.#known = { counted, since, until, changes }
       return this.#known

@@ -13,7 +13,10 @@ async function show(visit: AdminVisit): Promise<void> {
   const page = await readUsers(rooms, { ...query, limit: rooms.limit }).catch(nullWhereMadeUp)
   if (!page) return visit.problem({ code: 'malformed', about: 'request' })
   const { users, next } = page
-  const totals = await rooms.totals.read()
+  const [totals, open = null] = await Promise.all([
+    rooms.totals.read(),
+    visit.program ? null : rooms.openRequests?.read(),
+  ])
   if (visit.program) {
     return visit.json({ users: users.map(userJson), next, totals, csrfToken: visit.csrfToken() })
   }
@@ -28,7 +31,7 @@ async function show(visit: AdminVisit): Promise<void> {
     next,
     onward: query.after !== null,
     totals,
-    recovery: rooms.openRequests && { open: await rooms.openRequests.read() },
+    recovery: rooms.openRequests && { open },
     notice: visit.takeNotice(),
   })
 }

@@ -49,6 +49,11 @@ async function look(opened: Opened, quick: boolean, { signal }: World): Promise<
     const message = `${which} open, ${count(older)} are still sealed by an older key\nRun express-second-factor rotate, and keep the older key until then.`
     return { name, result: 'warning', message }
   }
+  const { prefix } = opened.recovery
+  if (seen === 0 && prefix !== undefined) {
+    const message = `no key begins with ${prefix}: nobody has asked for a recovery, or the prefix is another one`
+    return { name, result: 'warning', message }
+  }
   return {
     name,
     result: 'ok',

@@ -31,6 +31,8 @@ Exit code: 0 well, perhaps with warnings; 1 something failed; 130 stopped.`,
   positionals: [],
   run: (given, world) =>
     withStore(given, world, async (opened) => {
+      // Where its place is refused, that comes before everything.
+      void opened.recovery
       const report = new Report(given.options.json === true, world)
       report.add(nodeCheck(process.versions.node))
       const store = await storeCheck(opened)

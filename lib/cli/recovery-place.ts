@@ -13,6 +13,8 @@ export interface RecoveryPlace {
   store: SecondFactorStore | null
   /** Somebody has told where it is, so it must be there. Otherwise it is looked for under its usual name. */
   told: boolean
+  /** What was told is the prefix of keys: one that is mistyped is just an empty one. */
+  prefix?: string | undefined
   /** How to tell, where nothing is found. */
   advice: string
 }
@@ -51,6 +53,7 @@ export function recoveryPlace(
   const place = {
     store: opening.beside(named ?? name),
     told: named !== undefined,
+    prefix: kind === 'prefix' ? named : undefined,
     advice: `nothing in ${kind} ${name}: if your app has it with another ${kind}, give --recovery-table`,
   }
   return placed(place, opening.store)

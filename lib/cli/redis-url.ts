@@ -1,4 +1,5 @@
 import { tellsOfDamage } from '../stores/damaged'
+import { noteSamePlace } from '../stores/place'
 import { RedisStore } from '../stores/redis'
 import type { RedisClient } from '../stores/redis/clients'
 import type { SecondFactorStore } from '../stores/store'
@@ -110,7 +111,7 @@ function telling(
       throw new Error(message, { cause: trouble() ?? error })
     }
   }
-  return {
+  const told: Required<SecondFactorStore> = {
     get: (accountId) => call(() => store.get(accountId)),
     compareAndSet: (...write) => call(() => store.compareAndSet(...write)),
     list: (...page) => call(() => store.list(...page)),
@@ -118,6 +119,8 @@ function telling(
     delete: (accountId) => call(() => store.delete(accountId)),
     inspect: () => call(() => store.inspect()),
   }
+  noteSamePlace(told, store)
+  return told
 }
 
 /** ioredis wants [::1] as ::1. */

@@ -29,7 +29,8 @@ Exit code: 0 all done, 1 some records could not be read or the store failed, 130
   positionals: [],
   run: (given, world) =>
     withStore(given, world, async (opened) => {
-      const { records, keyring, hidden } = opened
+      // Before anything is sealed: its place may be refused.
+      const { records, keyring, hidden, recovery } = opened
       const { stdout, stderr, signal } = world
       const { after, config, 'recovery-table': table } = given.options as Record<string, string | undefined>
       const progress = new Progress(stderr)
@@ -41,6 +42,8 @@ Exit code: 0 all done, 1 some records could not be read or the store failed, 130
         ]
         return `Go on with: ${['npx express-second-factor rotate', ...options].filter(Boolean).join(' ')}\n`
       }
+      /** Requests that do not open, where going through them failed. */
+      const lost: string[] = []
       try {
         const end = await rotateRecords(records, {
           after,
@@ -48,12 +51,12 @@ Exit code: 0 all done, 1 some records could not be read or the store failed, 130
           onProgress: (reached) => progress.show(reached.seen, tally(reached)),
         })
         progress.end()
-        const requests = end.done ? await rotateRequests(opened, end, signal) : null
+        const requests = end.done ? await rotateRequests(opened, end, signal, lost) : null
         const done = end.done && requests?.done !== false
         const failed = end.unreadable.length + (requests?.unreadable.length ?? 0) > 0
         stdout.write(`${summary(done, failed)}: ${tally(end)}.\n`)
         if (end.done)
-          stdout.write(`Option recovery: ${requests ? tallyOfRequests(requests) : opened.recovery.advice}.\n`)
+          stdout.write(`Option recovery: ${requests ? tallyOfRequests(requests) : recovery.advice}.\n`)
         if (end.unreadable.length > 0) stdout.write(unreadable(end.unreadable))
         if (requests && requests.unreadable.length > 0) stdout.write(unreadableRequests(requests.unreadable))
         if (!done) {
@@ -71,6 +74,7 @@ Exit code: 0 all done, 1 some records could not be read or the store failed, 130
         if (!(error instanceof RotationError)) throw error
         progress.end()
         if (error.progress.unreadable.length > 0) stdout.write(unreadable(error.progress.unreadable))
+        if (lost.length > 0) stdout.write(unreadableRequests(lost))
         stderr.write(`FAILED after this: ${tally(error.progress)}.\n${explained(error.cause, hidden)}\n`)
         stderr.write(goOn(error.progress))
         return FAILED
@@ -87,12 +91,19 @@ async function rotateRequests(
   opened: Opened,
   accounts: Rotation,
   signal: AbortSignal,
+  unreadable: string[],
 ): Promise<Rotation | null> {
   try {
     const records = await recoveryRecords(opened)
     return records && (await rotateRecords(records, { signal }))
   } catch (error) {
-    throw error instanceof UnavailableError ? new RotationError(accounts, error) : error
+    if (!(error instanceof UnavailableError)) throw error
+    if (error instanceof RotationError) unreadable.push(...error.progress.unreadable)
+    const { done: _, ...progress } = accounts
+    throw new RotationError(
+      progress,
+      error instanceof RotationError ? (error.cause as UnavailableError) : error,
+    )
   }
 }
 

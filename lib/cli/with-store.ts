@@ -21,7 +21,8 @@ export interface Opened {
   store: SecondFactorStore
   records: AccountRecords
   accounts: Accounts
-  recovery: RecoveryPlace
+  /** Found where it is asked for: not every command has to do with it. @throws Failure */
+  readonly recovery: RecoveryPlace
   /** How long one call may wait for the store, milliseconds. */
   patience: number
   /** What must not be printed. */
@@ -44,8 +45,19 @@ export async function withStore(
     const patience = storeTimeoutOf(configuration.storeTimeout as Duration | undefined)
     const records = new AccountRecords(store, keyring, Date.now, patience)
     const accounts = new Accounts(records, Date.now, 0)
-    const recovery = recoveryPlace(configuration, opening, options['recovery-table'])
-    return await work({ keyring, store, records, accounts, recovery, patience, hidden })
+    let recovery: RecoveryPlace | undefined
+    return await work({
+      keyring,
+      store,
+      records,
+      accounts,
+      get recovery() {
+        recovery ??= recoveryPlace(configuration, opening, options['recovery-table'])
+        return recovery
+      },
+      patience,
+      hidden,
+    })
   } catch (error) {
     if (!(error instanceof UnavailableError || error instanceof ConfigurationError)) throw error
     throw new Failure(explained(error, hidden))

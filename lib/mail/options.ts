@@ -1,4 +1,4 @@
-import { mustBeKnown, must as mustHold, type NamesOf, typeName } from '../checks'
+import { isWholeUrl, mustBeKnown, must as mustHold, type NamesOf, typeName } from '../checks'
 
 /** Somebody who is told what happens to an account. */
 export interface Recipient {
@@ -87,8 +87,4 @@ export function checkNotifyOptions(given: NotifyOptions | undefined): void {
 
 function isObject(given: unknown): boolean {
   return typeof given === 'object' && given !== null
-}
-
-function isWholeUrl(url: unknown): boolean {
-  return typeof url === 'string' && URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)
 }

@@ -22,7 +22,8 @@ export async function completeIfDue(visit: Visit): Promise<boolean> {
   marker.heldAt = rooms.settings.now()
   await save(req)
   state.become('must-enrol', account)
-  rooms.reporter.tell(req, 'policy-held', account.id, {})
+  if (rooms.settler.told.isFirst(req, 'policy-held', epoch))
+    rooms.reporter.tell(req, 'policy-held', account.id, {})
   if (visit.program) {
     const { enableUrl } = state
     rooms.answers.problemJson(req, visit.res, { code: 'enrolment_required' }, { enableUrl })

@@ -3,11 +3,15 @@ import { warnOfListenerDiscreetly } from '../events/events'
 import type { Page, PageProblem } from '../pages/page'
 import { LONGEST_ANSWER, readAnswers } from '../recovery/fields'
 import type { RecoveryView } from '../recovery/recoveries'
+import { within } from '../within'
 import { completeIfDue } from './complete-if-due'
 import { recoveryOf } from './recovery-rooms'
 import type { Route, SessionState } from './route'
 import { settingsPage } from './settings'
 import type { Visit } from './visit'
+
+/** How long `check` may take, milliseconds: what it keeps in its hands is kept no longer. */
+const PATIENCE = 30_000
 
 const admits: readonly SessionState[] = ['pending', 'verified', 'unenrolled']
 
@@ -66,7 +70,12 @@ async function judge(
 ): Promise<void> {
   const { recoveries, settings } = recoveryOf(visit)
   try {
-    const matches = (await settings.check?.(user, { ...answers }, visit.req)) === true
+    const verdict = await within(
+      PATIENCE,
+      () => settings.check?.(user, { ...answers }, visit.req),
+      () => new DOMException('It took too long', 'TimeoutError'),
+    )
+    const matches = verdict === true
     await recoveries.judge(visit.account.id, key, matches)
   } catch (error) {
     warnOfListenerDiscreetly('Option recovery.check, or keeping its verdict, failed', error)

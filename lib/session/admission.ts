@@ -28,6 +28,8 @@ export class Admission {
       : ((stateOf(req) as RequestState).account as SessionAccount).name
     const returnTo = marker.returnTo ?? null
 
+    // Before the session is written, which may fail: this is on record, and other sessions go by it.
+    this.views.note(accountId, { epoch, enabled: true }, askedAt)
     if (isHeld(marker) && marker.passportKey !== passportKey(req)) throw otherPassport()
     await regenerateKeeping(req)
     putPassportUser(req, user)
@@ -47,7 +49,6 @@ export class Admission {
         marker.enrolment && { enrolment: marker.enrolment }),
     }
     await saveOnce(req)
-    this.views.note(accountId, { epoch, enabled: true }, askedAt)
     stateOf(req)?.becomeVerified({ id: accountId, name }, method, now)
     return returnTo
   }
@@ -55,11 +56,12 @@ export class Admission {
   /** The acting session goes on after its account's second factor was turned off. */
   async stayWithoutFactor(req: Request, accountId: string, epoch: number, askedAt: number): Promise<void> {
     const { loginAt, csrf } = sessionOf(req).secondFactor ?? { loginAt: 0, csrf: newCsrfSecret() }
+    // Before the session is written, as above.
+    this.views.note(accountId, { epoch, enabled: false, disabledAt: askedAt }, askedAt)
     // A new id: what another request of this session writes meanwhile does not undo it.
     await regenerateKeeping(req)
     sessionOf(req).secondFactor = { state: 'unenrolled', accountId, epoch, loginAt, csrf }
     await save(req)
-    this.views.note(accountId, { epoch, enabled: false, disabledAt: askedAt }, askedAt)
     const state = stateOf(req)
     state?.become('unenrolled', state.account)
   }

@@ -29,7 +29,8 @@ import { withhold } from './withhold'
 
 /** Brings a request, its session and what Passport says into one of the session states. */
 export class Settler {
-  readonly #told = new ToldOnce()
+  /** Whoever brings a session into one of its states tells it by this. */
+  readonly told = new ToldOnce()
 
   constructor(
     private readonly settings: Settings,
@@ -92,7 +93,7 @@ export class Settler {
         const adopted = skippedMarker(account, look.epoch, 0)
         session.secondFactor = adopted
         this.#becomeVerified(req, account, adopted, look.enabled)
-        if (this.#told.isFirst(req, 'verified', look.epoch))
+        if (this.told.isFirst(req, 'verified', look.epoch))
           this.reporter.tell(req, 'verified', account.id, { method: adopted.method, purpose: 'login' })
         return
       }
@@ -120,7 +121,7 @@ export class Settler {
           state.become(judgement.as, account)
           await save(req)
           const event = judgement.as === 'pending' ? 'challenged' : 'policy-held'
-          if (this.#told.isFirst(req, event, look.epoch)) this.reporter.tell(req, event, account.id, {})
+          if (this.told.isFirst(req, event, look.epoch)) this.reporter.tell(req, event, account.id, {})
           return
         }
         case 'log-out':

@@ -17,6 +17,12 @@ export function notePlace(store: SecondFactorStore, place: Place): void {
   places.set(store, place)
 }
 
+/** A store that hands on to another one. */
+export function noteSamePlace(store: SecondFactorStore, as: SecondFactorStore): void {
+  const place = places.get(as)
+  if (place) places.set(store, place)
+}
+
 /** Whether two stores certainly write to the same rows. Connections of their own to one server are not known as one. */
 export function isSamePlace(a: SecondFactorStore, b: SecondFactorStore): boolean {
   if (a === b) return true

@@ -31,7 +31,7 @@ export async function warnOfStore(
       warn(warning)
   } catch (error) {
     const store = own ? 'The factor store' : 'This store'
-    // The command line looks at the store of the factors alone.
+    // Of how a store is set up, the command line looks at that of the factors alone.
     const advice = own
       ? 'run npx express-second-factor doctor, or start the app again.'
       : 'start the app again.'
