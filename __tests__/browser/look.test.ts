@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Express } from 'express'
 import type { Policy } from 'express-second-factor'
-import type { Browser } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { createTestApp, expresses, PASSWORD, type TestAppOptions } from '../support/app'
 import { Authenticator } from '../support/authenticator'
 import { host, launch, misfits, violations } from '../support/browser'
@@ -17,6 +17,8 @@ const fixtures = join(__dirname, '../fixtures')
 describeWith(['chromium'], 'what people see', () => {
   let browser: Browser
   const open: { close(): Promise<void> }[] = []
+  /** One for each language: a new one costs as much as eight pages. */
+  const windows = new Map<string, Page>()
 
   beforeAll(async () => {
     browser = await launch()
@@ -301,6 +303,15 @@ describeWith(['chromium'], 'what people see', () => {
     expect(await visit.page.locator('html').getAttribute('class')).toBe('sf-js')
   })
 
+  async function windowIn(locale: string): Promise<Page> {
+    const page = windows.get(locale) ?? (await browser.newPage({ locale, reducedMotion: 'reduce' }))
+    windows.set(locale, page)
+    page.setDefaultTimeout(30_000)
+    await page.context().clearCookies()
+    await page.emulateMedia({ media: 'screen', colorScheme: 'light' })
+    return page
+  }
+
   async function arrive(
     secondFactor: TestAppOptions['secondFactor'],
     lang = 'en',
@@ -314,10 +325,8 @@ describeWith(['chromium'], 'what people see', () => {
       ...options,
     })
     const site = await host(app)
-    const context = await browser.newContext({ locale: lang, reducedMotion: 'reduce' })
-    const page = await context.newPage()
-    page.setDefaultTimeout(30_000)
-    open.push(context, site)
+    const page = await windowIn(lang)
+    open.push(site)
     const findings: string[] = []
     const url = (path = '') => `${site.origin}/two-factor${path}`
 
@@ -346,8 +355,10 @@ describeWith(['chromium'], 'what people see', () => {
       },
       /** An error that appears leaves the field where it was. */
       async keepsPlace(refused: () => Promise<void>): Promise<void> {
+        const size = page.viewportSize()
         const before = await page.locator('#sf-field').evaluate(topOf)
         await refused()
+        if (size) await page.setViewportSize(size)
         const after = await page.locator('#sf-field').evaluate(topOf)
         if (Math.abs(after - before) > 1) findings.push(`the field moved from ${before} to ${after}`)
       },
@@ -358,10 +369,8 @@ describeWith(['chromium'], 'what people see', () => {
           return selector === null ? activeElement === body : activeElement.matches(selector)
         }, focus)
         if (!focused) findings.push(`${what}: the focus is not on ${focus}`)
-        for (const [colorScheme, width] of [
-          ['light', 360],
-          ['dark', 1280],
-        ] as const) {
+        for (const width of widthsFrom(page)) {
+          const colorScheme = width === 360 ? 'light' : 'dark'
           await page.emulateMedia({ colorScheme })
           await page.setViewportSize({ width, height: 800 })
           const wrong = [
@@ -375,6 +384,11 @@ describeWith(['chromium'], 'what people see', () => {
     }
   }
 })
+
+/** A phone and a desk, the one that the window has first: changing costs as much as looking. */
+function widthsFrom(page: Page): number[] {
+  return page.viewportSize()?.width === 1280 ? [1280, 360] : [360, 1280]
+}
 
 /** What is smaller than a finger. A link within a sentence is as high as its line; a box is hit by its label too. */
 function smallTargets(card: unknown): string[] {

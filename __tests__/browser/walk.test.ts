@@ -2,7 +2,18 @@ import { readFileSync } from 'node:fs'
 import type { Browser, Page } from 'playwright-core'
 import { PASSWORD } from '../support/app'
 import { launch, phoneCode, type Site, startExample } from '../support/browser'
-import { begin, keyboard, mouse, signIn, signOut, type Walk, wrongCode } from './walking'
+import {
+  begin,
+  type Enrolled,
+  enrolled,
+  keyboard,
+  mouse,
+  signIn,
+  signOut,
+  takeOver,
+  type Walk,
+  wrongCode,
+} from './walking'
 
 const { describeWith } = require('../support/tools')
 
@@ -25,15 +36,15 @@ describeWith(['chromium', 'oathtool'], 'the whole way through the example app', 
     const walk = await begin(browser, site, 'alice', { hand: mouse, closely: true })
     const enabled = await enable(walk)
     expect(await codesOnClipboard(walk)).toEqual(enabled.backupCodes)
-    await letTheCodesPass(walk, enabled)
     await signInAndDisable(walk, enabled)
+    await walk.leave()
   })
 
   test('with the keyboard alone; focus is always seen', async () => {
     const walk = await begin(browser, site, 'bob', { hand: keyboard })
     const enabled = await enable(walk)
-    await letTheCodesPass(walk, enabled)
     await signInAndDisable(walk, enabled)
+    await walk.leave()
   })
 
   test('without JavaScript', async () => {
@@ -45,13 +56,23 @@ describeWith(['chromium', 'oathtool'], 'the whole way through the example app', 
       expect(await page.getByRole('button', { name }).count()).toBe(0)
     }
     await signInAndDisable(walk, enabled)
+    await walk.leave()
   })
 
-  test('codes that were shown are not shown by a reload or by going back', async () => {
-    const walk = await begin(browser, site, 'admin', { hand: mouse })
+  test('codes leave their page when the time is over, and no reload or going back shows them again', async () => {
+    const walk = await begin(browser, site, 'admin', { hand: mouse, closely: true })
     const { page } = walk
-    const { backupCodes } = await enable(walk)
+    const { client } = await enrolled(site, 'admin')
+    await takeOver(walk, client, site)
+    await page.goto(`${site.origin}/two-factor/backup-codes`)
+    // It goes on by itself until it is stopped.
+    await page.clock.install()
+    await walk.press('button', 'Make new backup codes')
+    await walk.sees('Save your backup codes')
+    const backupCodes = await page.locator('#sf-codes li').allTextContents()
     expect(await codesIn(page, backupCodes)).toEqual(backupCodes)
+    await letTheCodesPass(walk, backupCodes)
+
     await page.reload()
     await page.getByText('cannot be shown again').waitFor()
     await walk.sees('Save your backup codes')
@@ -63,7 +84,7 @@ describeWith(['chromium', 'oathtool'], 'the whole way through the example app', 
   })
 
   /** From the home page to the backup codes, by way of everything that can be mistyped. */
-  async function enable(walk: Walk): Promise<Enabled> {
+  async function enable(walk: Walk): Promise<Enrolled> {
     const { page } = walk
     await signIn(walk, 'a wrong password')
     await page.getByRole('alert').waitFor()
@@ -106,13 +127,15 @@ describeWith(['chromium', 'oathtool'], 'the whole way through the example app', 
   }
 
   async function codesOnClipboard(walk: Walk): Promise<string[]> {
+    const granted = ['clipboard-read', 'clipboard-write']
+    await walk.page.context().grantPermissions(granted, { origin: site.origin })
     await walk.press('button', 'Copy')
     await walk.page.getByText('Copied').waitFor()
     return String(await walk.page.evaluate('navigator.clipboard.readText()')).split('\n')
   }
 
-  /** Asks for more time once, and sees the codes leave the page when it is over. */
-  async function letTheCodesPass(walk: Walk, { backupCodes }: Enabled): Promise<void> {
+  /** Asks for more time with the mouse, then with the keyboard, and sees the codes leave the page when it is over. */
+  async function letTheCodesPass(walk: Walk, backupCodes: string[]): Promise<void> {
     const { page } = walk
     const left = async () => {
       const [, minutes, seconds] =
@@ -127,7 +150,10 @@ describeWith(['chromium', 'oathtool'], 'the whole way through the example app', 
     expect(await left()).toBe(before - 2)
     await walk.press('button', 'Give me more time')
     expect(await left()).toBe(before + 28)
-    await page.clock.runFor((before + 27) * 1000)
+    // The focus has stayed on the button.
+    await page.keyboard.press('Enter')
+    expect(await left()).toBe(before + 58)
+    await page.clock.runFor((before + 57) * 1000)
     expect(await left()).toBe(1)
     expect(await codesIn(page, backupCodes)).toEqual(backupCodes)
     await page.clock.runFor(1000)
@@ -138,7 +164,7 @@ describeWith(['chromium', 'oathtool'], 'the whole way through the example app', 
   }
 
   /** From the backup codes to an account without a second factor, signing in with either kind of code. */
-  async function signInAndDisable(walk: Walk, { key, backupCodes }: Enabled): Promise<void> {
+  async function signInAndDisable(walk: Walk, { key, backupCodes }: Enrolled): Promise<void> {
     const { page } = walk
     await walk.press('link', 'I have saved these codes')
     await walk.sees('Two-factor authentication')
@@ -180,12 +206,17 @@ describeWith(['chromium', 'oathtool'], 'the whole way through the example app', 
     await page.getByText('4 of 5 left').waitFor()
     await walk.press('link', 'New codes')
     await walk.sees('New backup codes')
-    await walk.press('link', 'Back')
+    await walk.press('button', 'Make new backup codes')
+    await walk.sees('Save your backup codes')
+    const [renewed] = await page.locator('#sf-codes li').allTextContents()
+    expect(backupCodes).not.toContain(renewed)
+    await walk.press('link', 'I have saved these codes')
     await walk.sees('Two-factor authentication')
+    await page.getByText('5 of 5 left').waitFor()
 
     await walk.press('link', 'Disable two-factor authentication')
     await walk.sees('Disable two-factor authentication')
-    await walk.fill('Code from your authenticator app', backupCodes[1] as string)
+    await walk.fill('Code from your authenticator app', renewed as string)
     await walk.press('button', 'Disable two-factor authentication')
     await walk.sees('Two-factor authentication')
     await page.getByText('Off', { exact: true }).waitFor()
@@ -194,11 +225,6 @@ describeWith(['chromium', 'oathtool'], 'the whole way through the example app', 
     await walk.sees('Your account')
   }
 })
-
-interface Enabled {
-  key: string
-  backupCodes: string[]
-}
 
 /** Those of the codes that stand anywhere in the document. */
 async function codesIn(page: Page, codes: string[]): Promise<string[]> {

@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process'
+import type { Express } from 'express'
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
 import { PASSWORD } from '../support/app'
+import { Authenticator } from '../support/authenticator'
 import {
   focusFrom,
   isBehind,
@@ -10,6 +12,7 @@ import {
   type Target,
   violations,
 } from '../support/browser'
+import { Client } from '../support/client'
 
 /** How somebody fills in, chooses, presses, ticks, and opens what is folded. */
 export interface Hand {
@@ -105,6 +108,20 @@ export interface Walk extends Hand {
   username: string
   /** Waits for the page with this heading. */
   sees(heading: string): Promise<void>
+  /** Leaves the window, signed out everywhere, to whoever begins next. */
+  leave(): Promise<void>
+}
+
+/** Windows that nobody looks through any more, by their settings: a new one costs as much as eight pages. */
+const free = new Map<string, Page[]>()
+
+async function windowOf(browser: Browser, settings: BrowserContextOptions): Promise<Page> {
+  const left = free.get(JSON.stringify(settings))?.pop()
+  if (left) return left
+  const context = await browser.newContext(settings)
+  const page = await context.newPage()
+  page.setDefaultTimeout(30_000)
+  return page
 }
 
 /** Somebody with a browser of their own, on the home page of the example app. */
@@ -114,14 +131,19 @@ export async function begin(
   username: string,
   { hand, closely = false, context = {} }: Manner,
 ): Promise<Walk> {
-  const browserContext = await browser.newContext(context)
-  await browserContext.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: site.origin })
-  const page = await browserContext.newPage()
-  page.setDefaultTimeout(30_000)
+  const { colorScheme = 'light', ...settings } = context
+  const page = await windowOf(browser, settings)
+  // A colour on its way is none to judge by.
+  await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
   const walk: Walk = {
     ...hand(page),
     page,
     username,
+    async leave() {
+      await page.context().clearCookies()
+      const key = JSON.stringify(settings)
+      free.set(key, [...(free.get(key) ?? []), page])
+    },
     async sees(heading) {
       await page.getByRole('heading', { level: 1, name: heading, exact: true }).waitFor()
       expect(await page.title()).toContain('Quayside Savings')
@@ -138,8 +160,6 @@ export async function begin(
       found.add(markup)
     },
   }
-  // The page's clock goes on by itself until a test stops it.
-  if (context.javaScriptEnabled !== false) await page.clock.install()
   await page.goto(site.origin)
   await walk.sees('Savings, safely moored')
   return walk
@@ -156,6 +176,36 @@ export async function signIn(walk: Walk, password = PASSWORD): Promise<void> {
 export async function signOut(walk: Walk): Promise<void> {
   await walk.press('button', 'Sign out')
   await walk.sees('Savings, safely moored')
+}
+
+export interface Enrolled {
+  key: string
+  backupCodes: string[]
+}
+
+/**
+ * Enables somebody's second factor by requests alone, for walks that begin behind that; the way itself is walked
+ * in `walk`. The code is of the step before: this one's is left to use. Mails come in `lang` from then on.
+ */
+export async function enrolled(
+  site: Site,
+  username: string,
+  { now = Date.now, lang = 'en' } = {},
+): Promise<Enrolled & { client: Client }> {
+  const client = new Client(site.origin as unknown as Express)
+  await client.post('/login', { username, password: PASSWORD, lang })
+  const begun = await client.post('/two-factor/enable', {}, '/two-factor')
+  const key: string = begun.body.secret
+  const code = new Authenticator(key, now).code(-1)
+  const done = await client.post('/two-factor/enable/confirm', { code }, '/two-factor')
+  expect(done.body).toMatchObject({ backupCodes: expect.any(Array) })
+  return { key, backupCodes: done.body.backupCodes, client }
+}
+
+/** Goes on as a program that is signed in. */
+export async function takeOver({ page }: Walk, { cookies }: Client, site: Site): Promise<void> {
+  const url = site.origin
+  await page.context().addCookies([...cookies].map(([name, value]) => ({ name, value, url })))
 }
 
 /** Six digits that no step near now has. */
