@@ -232,6 +232,11 @@ describe('what somebody else has written', () => {
   })
 })
 
+test('an IPv4 address that came over IPv6 is shown as what it is', async () => {
+  await enrolled({}, { eventOrigin: () => ({ ip: '::ffff:10.0.0.1' }) })
+  expect((await box.wait(1)).parsed.text).toContain('IP address: 10.0.0.1\n')
+})
+
 test.each([
   ['10.0.0.1', true],
   ['2001:db8::1', true],

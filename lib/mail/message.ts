@@ -32,7 +32,7 @@ export class MailTemplates {
       account: oneLine(account),
       when: language.moment(at),
       // Behind a proxy that is trusted too far, a client writes here what it likes.
-      ip: ip && isIP(ip.replace(/%.*/, '')) ? oneLine(ip) : null,
+      ip: ip && isIP(ip.replace(/%.*/, '')) ? oneLine(ip.replace(/^::ffff:(?=[\d.]+$)/i, '')) : null,
       settingsUrl,
       issuer: oneLine(this.issuer),
       support: this.support,

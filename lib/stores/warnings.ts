@@ -36,8 +36,14 @@ export async function warnOfStore(
       ? 'run npx express-second-factor doctor, or start the app again.'
       : 'start the app again.'
     warn(
-      `${store} could not be asked how it is set up: ${(error as Error | null)?.message}. The app asks again ` +
+      `${store} could not be asked how it is set up: ${reasonOf(error)}. The app asks again ` +
         `only at its next start: once the store answers, ${advice}`,
     )
   }
+}
+
+/** Node's error of a refused connection has no message, only a code. */
+function reasonOf(error: unknown): string {
+  const { message, code } = (error ?? {}) as { message?: unknown; code?: unknown }
+  return String(message || code || error)
 }

@@ -60,7 +60,7 @@ function dialectFor(database: SqlDatabase) {
   }
   throw new ConfigurationError(
     'SF_SQL_DATABASE',
-    'SqlStore and SqlAuditLog need an open SQLite database (libsql, better-sqlite3), a Pool of pg, a pool of mysql2, ' +
+    'What is kept in SQL needs an open SQLite database (libsql, better-sqlite3), a Pool of pg, a pool of mysql2, ' +
       'or a Kysely instance',
   )
 }
