@@ -24,6 +24,15 @@ if (missing.length > 0) {
   }
 }
 
+// Chromium without windows does the same at two thirds of the cost. What cannot be had at once is done without.
+if (!has('chromium-headless-shell') && process.getuid?.() === 0 && has('apt-get')) {
+  const options = '-y --no-install-recommends --no-remove -o Acquire::Retries=0 -o Acquire::http::Timeout=10'
+  spawnSync('sh', ['-c', `apt-get install ${options} chromium-headless-shell`], {
+    stdio: 'ignore',
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+  })
+}
+
 const build = spawnSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' })
 process.exit(build.status ?? 1)
 
