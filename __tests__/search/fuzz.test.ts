@@ -104,7 +104,9 @@ class Range implements Known {
   async judge({ state, bytes, cut, excess, genuine }: Shot): Promise<string | null> {
     this.#shot++
     if (cut || excess) this.#broken.add(this.#shot)
-    this.#sessions.sessions = { ...this.#kept }
+    this.#sessions.sessions = {}
+    // Written, and not merely there again: what a process has ended it would not write.
+    for (const [id, text] of Object.entries(this.#kept)) this.#sessions.set(id, JSON.parse(text))
     this.#sessions.verified = []
     const answer = await this.#send(bytes, cut)
     if (answer === null) return 'no answer in time'

@@ -39,7 +39,10 @@ export class World {
   #requests = new MemoryStore()
   readonly #beginnings = new Map<State, Beginning>()
   #asset: Promise<string> | undefined
-  #saved = { sessions: {}, records: [] as { accountId: string; record: StoredRecord }[] }
+  #saved = {
+    sessions: {} as Record<string, string>,
+    records: [] as { accountId: string; record: StoredRecord }[],
+  }
   #close: () => unknown = () => {}
   app!: Express
   phone!: Authenticator
@@ -85,7 +88,9 @@ export class World {
   /** A session in a state that nobody has used yet. */
   async start(state: State): Promise<Client> {
     const { client, time } = this.#beginnings.get(state) as Beginning
-    this.#sessions.sessions = { ...this.#saved.sessions }
+    this.#sessions.sessions = {}
+    // Written, and not merely there again: what a process has ended it would not write.
+    for (const [id, text] of Object.entries(this.#saved.sessions)) this.#sessions.set(id, JSON.parse(text))
     this.#store = new MemoryStore()
     this.#requests = new MemoryStore()
     for (const { accountId, record } of this.#saved.records) {

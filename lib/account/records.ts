@@ -226,12 +226,14 @@ export class Records<R> {
     const time = this.#call()
     const rows: Row<R>[] = []
     const others: string[] = []
+    const { list } = this.#store
+    if (!list) return { rows, others, whole: true }
     for (let seen = 0, after: string | null = null; ; ) {
       const from: string | null = after
       const limit = Math.max(1, Math.min(COUNTED, most - seen))
       let page: ListedRow[]
       try {
-        page = await this.#page(async () => (await this.#store.list?.(from, limit)) ?? [], time)
+        page = await this.#page(() => list.call(this.#store, from, limit), time)
       } catch (error) {
         if (seen > 0 && time.isOver) return { rows, others, whole: false }
         throw error
