@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events'
 import type express from 'express'
 import session from 'express-session'
-import { expresses, type TestAppOptions } from '../support/app'
+import { createTestApp, expresses, type TestAppOptions } from '../support/app'
 import { Client } from '../support/client'
 import { createEnrolledApp, signIn } from '../support/enrolled'
 
@@ -168,4 +168,12 @@ describe.each(Object.entries(expresses))('%s: a request that is held back', (_na
     expect((await person.get('/transfer')).headers.location).toBe('/two-factor/challenge')
     expect(sessionStore.writes).toBe(0)
   })
+})
+
+test('a session without a store goes on', () => {
+  const { secondFactor } = createTestApp()
+  const req = { session: {}, logIn() {}, headers: {}, method: 'GET', originalUrl: '/', baseUrl: '' }
+  const next = jest.fn()
+  secondFactor.session()(req as never, {} as never, next)
+  expect(next).toHaveBeenCalledWith()
 })

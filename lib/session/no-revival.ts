@@ -20,7 +20,9 @@ const watched = new WeakSet<Store>()
 export function withoutRevival(req: Request, state: RequestState): void {
   const session = sessionOf(req)
   if (isSomebodys(req, session)) state.loadedSession = session.id
-  if (!watched.has(req.sessionStore)) watch(req.sessionStore)
+  // Sessions without a store, in cookies as it were, are nobody's to look up.
+  const store = req.sessionStore as Store | undefined
+  if (store && !watched.has(store)) watch(store)
 }
 
 /** In the store, since a host may load, copy and write sessions as it likes. */
