@@ -90,12 +90,8 @@ export class LoginHook {
       logOut.call(req, options, done)
     }
 
-    Object.assign(req, {
-      login: guardedLogIn,
-      logIn: guardedLogIn,
-      logout: guardedLogOut,
-      logOut: guardedLogOut,
-    })
+    req.login = req.logIn = guardedLogIn as Request['logIn']
+    req.logout = req.logOut = guardedLogOut as Request['logOut']
   }
 
   /** Whether the login's callback is to be called: false, the answer is given. */
