@@ -6,11 +6,20 @@ export function codeOf(secret, ahead = 0) {
 }
 
 export function codeAtStep(secret, step) {
+  return String(numberAtStep(secret, step) % 1e6).padStart(6, '0')
+}
+
+/** The whole number of which a code is the end (RFC 4226 section 5.3). */
+export function numberNow(secret) {
+  return numberAtStep(secret, Math.floor(Date.now() / 30_000))
+}
+
+function numberAtStep(secret, step) {
   const counter = Buffer.alloc(8)
   counter.writeBigUInt64BE(BigInt(step))
   const mac = createHmac('sha1', secret).update(counter).digest()
   const offset = mac[mac.length - 1] & 15
-  return String((mac.readUInt32BE(offset) & 0x7fffffff) % 1e6).padStart(6, '0')
+  return mac.readUInt32BE(offset) & 0x7fffffff
 }
 
 /** The bytes of a key in base32 (RFC 4648), as otpauth URIs have it. */

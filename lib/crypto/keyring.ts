@@ -27,6 +27,8 @@ interface Key {
  */
 export class Keyring {
   readonly #keys: Key[]
+  /** The subject's own key that was needed last: whoever has opened something soon seals what comes in its place. */
+  #last: { key: Key; subject: string; own: Buffer } | null = null
 
   /**
    * @param keys 32 bytes each, as base64, base64url or raw bytes; newest first. A text may hold several, with commas
@@ -50,7 +52,7 @@ export class Keyring {
   seal(subject: string, context: string, text: string): string {
     const key = this.#keys[0] as Key
     const nonce = randomBytes(NONCE_BYTES)
-    const cipher = createCipheriv('aes-256-gcm', derive(key, subject), nonce)
+    const cipher = createCipheriv('aes-256-gcm', this.#ownKey(key, subject), nonce)
     cipher.setAAD(Buffer.from(context))
     const body = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
     return [FORMAT, key.id, Buffer.concat([nonce, cipher.getAuthTag(), body]).toString('base64url')].join('.')
@@ -82,7 +84,8 @@ export class Keyring {
     const bytes = Buffer.from(data, 'base64url')
     if (bytes.length < NONCE_BYTES + TAG_BYTES) throw new UnavailableError('A sealed record is cut short')
     try {
-      const decipher = createDecipheriv('aes-256-gcm', derive(key, subject), bytes.subarray(0, NONCE_BYTES), {
+      const own = this.#ownKey(key, subject)
+      const decipher = createDecipheriv('aes-256-gcm', own, bytes.subarray(0, NONCE_BYTES), {
         authTagLength: TAG_BYTES,
       })
       decipher.setAAD(Buffer.from(context))
@@ -99,11 +102,19 @@ export class Keyring {
       )
     }
   }
+
+  #ownKey(key: Key, subject: string): Buffer {
+    const last = this.#last
+    if (last && last.key === key && last.subject === subject) return last.own
+    const own = derive(key, subject)
+    this.#last = { key, subject, own }
+    return own
+  }
 }
 
 /**
  * The expanding half of HKDF (RFC 5869 section 2.3), whose one block is the key. `hkdfSync` gives the same in four
- * times the time, and every login derives twice. The subject is hashed since info is short and account ids need not be.
+ * times the time. The subject is hashed since info is short and account ids need not be.
  */
 function derive({ extracted }: Key, subject: string): Buffer {
   return createHmac('sha256', extracted)

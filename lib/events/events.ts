@@ -126,6 +126,11 @@ export class SecondFactorEvents {
     return () => void listeners.delete(listener)
   }
 
+  /** @internal Somebody listens to it. */
+  isHeard(name: EventName): boolean {
+    return Boolean(this.#listeners.get(name)?.size || this.#listeners.get('*')?.size)
+  }
+
   /** @internal */
   emit(event: SecondFactorEvent): void {
     for (const name of [event.name, '*'] as const) {

@@ -46,6 +46,7 @@ export class Reporter {
     details: EventDetails[Name],
     mailed: MailedOnly = {},
   ): void {
+    if (!this.also && !this.events.isHeard(name)) return
     const { requestId, ip } = req ? this.#origin(req) : {}
     const at = new Date(this.now())
     const event = { name, accountId, at, requestId, ip, ...details } as SecondFactorEvent

@@ -23,9 +23,10 @@ import { Visit } from './visit'
 
 /** Every page and every JSON answer that is there in any app. */
 const routes: readonly Route[] = [
+  // First, since Express tries one after the other: every login comes by here.
+  ...challengeRoutes,
   ...settingsRoutes,
   ...enableRoutes,
-  ...challengeRoutes,
   ...disableRoutes,
   ...backupCodesRoutes,
   ...replaceRoutes,

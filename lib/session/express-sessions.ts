@@ -39,8 +39,8 @@ export async function saveOnce(req: Request): Promise<void> {
 /** What a write would keep, but for the moment at which the cookie ends: that moves with every look at it. */
 function contentOf(session: AppSession): string {
   const { cookie, ...rest } = session
-  const { expires: _moves, ...settings } = JSON.parse(JSON.stringify(cookie))
-  return JSON.stringify([settings, rest])
+  const settings = JSON.stringify(cookie, (name, value) => (name === 'expires' ? undefined : value))
+  return settings + JSON.stringify(rest)
 }
 
 /** What the account's record says may have changed before. */
