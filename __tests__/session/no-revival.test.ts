@@ -1,0 +1,183 @@
+import type { Request } from 'express'
+import type { SessionData, Store } from 'express-session'
+import type { AppSession } from '../../lib/session/marker'
+import { withoutRevival } from '../../lib/session/no-revival'
+import { type RequestState, type Site, startState } from '../../lib/session/request-factor'
+
+type Done = (error?: unknown, found?: unknown) => void
+
+/** A session store whose calls are seen, and whose answers can be changed; it has all sessions that were set. */
+class SeenStore {
+  readonly rows = new Map<string, unknown>()
+  asked = 0
+  written: string[] = []
+  failing: 'get' | 'destroy' | null = null
+  /** What happens before the answer of `get` is handed out. */
+  meanwhile: () => void = () => {}
+
+  get(id: string, done: Done) {
+    this.asked++
+    if (this.failing === 'get') return done(new Error('away'))
+    const found = this.rows.get(id)
+    this.meanwhile()
+    done(null, found)
+  }
+
+  set(id: string, data: unknown, done?: Done) {
+    this.written.push(id)
+    this.rows.set(id, data)
+    done?.()
+  }
+
+  destroy(id: string, done?: Done) {
+    if (this.failing === 'destroy') return done?.(new Error('away'))
+    this.rows.delete(id)
+    done?.()
+  }
+}
+
+const somebody = { passport: { user: '1' } }
+
+/** A request that came with the session `id`, of somebody by default; what the session store then has of it. */
+function request(store: SeenStore, id = 'a', content: object = somebody) {
+  const req = { baseUrl: '', sessionStore: store } as unknown as Request
+  const session = { id, ...content } as unknown as AppSession
+  Object.defineProperty(session, 'req', { value: req })
+  Object.assign(req, { session })
+  withoutRevival(req, startState(req, { path: '/two-factor' } as Site) as RequestState)
+  return req
+}
+
+/** What express-session does at the end of an answer: the error, if any. */
+const write = (store: SeenStore, req: Request, id = 'a') =>
+  new Promise<unknown>((resolve) => (store as unknown as Store).set(id, req.session as SessionData, resolve))
+
+const end = (store: SeenStore, id = 'a') =>
+  new Promise<unknown>((resolve) => (store as unknown as Store).destroy(id, resolve))
+
+test('a session that is there and has somebody is written, after one look', async () => {
+  const store = new SeenStore()
+  store.rows.set('a', somebody)
+  expect(await write(store, request(store))).toBeUndefined()
+  expect(store.asked).toBe(1)
+  expect(store.written).toEqual(['a'])
+})
+
+test.each<[string, unknown, string[]]>([
+  ['no more', undefined, []],
+  ['with nobody in it', { passport: {} }, []],
+  ['with half a login', { secondFactor: { state: 'pending' } }, ['a']],
+  ['of somebody who must enrol', { secondFactor: { state: 'must-enrol' } }, ['a']],
+  ['with a proof and nobody', { secondFactor: { state: 'verified' } }, []],
+])('one that the store has %s', async (_what, stored, written) => {
+  const store = new SeenStore()
+  if (stored) store.rows.set('a', stored)
+  expect(await write(store, request(store))).toBeUndefined()
+  expect(store.written).toEqual(written)
+})
+
+test.each<[string, object]>([
+  ['nobody', {}],
+  ['a cart, and nobody', { cart: 'a book' }],
+  ['a proof that was left over', { secondFactor: { state: 'verified' } }],
+])('a session with %s is written as ever: there is nothing to bring back', async (_what, content) => {
+  const store = new SeenStore()
+  await write(store, request(store, 'a', content))
+  expect(store.asked).toBe(0)
+  expect(store.written).toEqual(['a'])
+})
+
+test('half a login is somebody', async () => {
+  const store = new SeenStore()
+  await write(store, request(store, 'a', { secondFactor: { state: 'pending' } }))
+  expect(store.written).toEqual([])
+})
+
+test('what was ended here is known without a look', async () => {
+  const store = new SeenStore()
+  store.rows.set('a', somebody)
+  const req = request(store)
+  await end(store)
+  store.rows.set('a', somebody)
+  expect(await write(store, req)).toBeUndefined()
+  expect(store.asked).toBe(0)
+  expect(store.written).toEqual([])
+})
+
+test('what ends between the look and the write is not written', async () => {
+  const store = new SeenStore()
+  store.rows.set('a', somebody)
+  const req = request(store)
+  store.meanwhile = () => void end(store)
+  await write(store, req)
+  expect(store.written).toEqual([])
+})
+
+test('an ending that the store refused is none', async () => {
+  const store = new SeenStore()
+  store.rows.set('a', somebody)
+  const req = request(store)
+  store.failing = 'destroy'
+  expect(await end(store)).toEqual(new Error('away'))
+  await write(store, req)
+  expect(store.written).toEqual(['a'])
+})
+
+test('a store that does not answer the look is told of, and nothing is written', async () => {
+  const store = new SeenStore()
+  const req = request(store)
+  store.failing = 'get'
+  expect(await write(store, req)).toEqual(new Error('away'))
+  expect(store.written).toEqual([])
+})
+
+test('an id that is given again is a new session', async () => {
+  const store = new SeenStore()
+  const old = request(store)
+  await end(store)
+  // A request that did not come with it: a login, or a host that writes sessions itself.
+  ;(store as unknown as Store).set('a', somebody as unknown as SessionData)
+  expect(store.written).toEqual(['a'])
+  await write(store, old)
+  expect(store.written).toEqual(['a', 'a'])
+})
+
+test('requests that `session()` has not seen write as ever', () => {
+  const store = new SeenStore()
+  request(store)
+  ;(store as unknown as Store).set('a', { ...somebody, req: {} } as unknown as SessionData)
+  expect(store.asked).toBe(0)
+  expect(store.written).toEqual(['a'])
+})
+
+test('nobody need wait for an answer', async () => {
+  const store = new SeenStore()
+  store.rows.set('a', somebody)
+  const [first, second, third] = [request(store), request(store, 'b'), request(store, 'c')]
+  const asStore = store as unknown as Store
+  asStore.set('a', first.session as SessionData)
+  asStore.set('b', second.session as SessionData)
+  asStore.destroy('c')
+  asStore.set('c', third.session as SessionData)
+  expect(store.written).toEqual(['a'])
+  store.failing = 'destroy'
+  asStore.destroy('a')
+})
+
+test('ten thousand endings are remembered, the last ones', async () => {
+  const store = new SeenStore()
+  const [first, second] = [request(store, 'id-0'), request(store, 'id-1')]
+  for (let n = 0; n <= 10_000; n++) await end(store, `id-${n}`)
+  store.rows.set('id-0', somebody)
+  store.rows.set('id-1', somebody)
+  await write(store, second, 'id-1')
+  expect(store.asked).toBe(0)
+  await write(store, first, 'id-0')
+  expect(store.asked).toBe(1)
+})
+
+test('sessions without a store are left alone', () => {
+  const req = { baseUrl: '', session: somebody } as unknown as Request
+  const state = startState(req, { path: '/two-factor' } as Site) as RequestState
+  expect(() => withoutRevival(req, state)).not.toThrow()
+})
