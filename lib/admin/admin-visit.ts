@@ -74,7 +74,7 @@ export class AdminVisit extends Visit {
     const { submission } = this.rooms
     const answer = await submission.submit(this.req, this.account, typed, false, 'administration')
     if (answer.accepted) {
-      await this.enter(answer.proof)
+      await this.enter(answer.proof, null)
       return true
     }
     if (answer.reason === 'revoked') await this.sessionIsOver()

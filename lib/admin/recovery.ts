@@ -83,7 +83,9 @@ async function decide(visit: AdminVisit, kind: 'approve' | 'reject'): Promise<vo
   const named = readRequestId(req.params.id)
   if (!named || !listed) return visit.problem({ code: 'unknown_request' })
   const deciding: Omit<Deciding, 'reason'> = { ...named, by: account.id }
-  // Before a code is spent on it; the write looks once more.
+  // Before a code is spent: what fails after the decision must not read as if there were none.
+  const about = visit.program ? null : (await userOf(rooms, named.accountId)).name
+  // The write looks once more.
   const refusal = await recoveries.whyNotDecided(kind, deciding)
   if (refusal) return visit.refuse(problemOf(refusal), page)
   if (!(await visit.proveWith(typed, page))) return
@@ -96,15 +98,14 @@ async function decide(visit: AdminVisit, kind: 'approve' | 'reject'): Promise<vo
   if (!decision.decided) return visit.refuse(problemOf(decision.reason), page)
   const { state } = decision.request
   const effectiveAt = dateOf(decision.request.effectiveAt)
-  if (visit.program) return visit.json({ id: listed.id, state, effectiveAt })
-  const user = await userOf(rooms, named.accountId)
+  if (about === null) return visit.json({ id: listed.id, state, effectiveAt })
   const what =
     kind === 'reject'
       ? 'recovery-rejected'
       : state === 'approved'
         ? 'recovery-approved'
         : 'recovery-first-approval'
-  return visit.goWithNotice('/recovery', { what, about: user.name })
+  return visit.goWithNotice('/recovery', { what, about })
 }
 
 /** @param decision with a ticket where it is an approval */

@@ -27,18 +27,20 @@ async function look(opened: Opened, quick: boolean, { signal }: World): Promise<
   if (!records) return { name, result: 'skipped', message: `option recovery: ${opened.recovery.advice}` }
   const unreadable: string[] = []
   let [seen, older] = [0, 0]
+  let more = false
   for (let last: string | null = null; ; ) {
     const rows = await records.list(last, SAMPLE)
+    more = rows.length > 0 && (signal.aborted || (quick && seen > 0))
+    if (more || rows.length === 0) break
     for (const { accountId, record, current } of rows) {
       if (!record) unreadable.push(accountId)
       else if (!current) older++
     }
     seen += rows.length
     last = rows.at(-1)?.accountId ?? null
-    if (last === null || quick || signal.aborted) break
     await turn()
   }
-  const which = `${quick ? 'the first ' : 'all '}${some(seen, 'record')} of option recovery`
+  const which = `${more ? `the first ${some(seen, 'record')} (there are more)` : `all ${some(seen, 'record')}`} of option recovery`
   if (unreadable.length > 0) {
     const message =
       `of ${which} ${count(unreadable.length)} do not open: ${several(unreadable)}\n` +

@@ -52,6 +52,7 @@ async function submit(visit: Visit): Promise<void> {
     return refuse(visit, { code: 'step_up_required', about: demandedMethods(visit.marker)[0] as Method })
   }
   const trust = wantsTrust(visit.field('trustDevice'))
+  const user = await visit.userToVerify()
   const answer = await rooms.submission.submit(req, account, typed, trust)
   if (!answer.accepted) {
     if (answer.reason === 'revoked') return visit.sessionIsOver()
@@ -59,7 +60,7 @@ async function submit(visit: Visit): Promise<void> {
   }
   // Before the host may answer, in onVerified.
   if (answer.deviceToken) rememberDevice(req, res, answer.deviceToken, rooms.settings.trustAge)
-  const returnTo = await visit.enter(answer.proof)
+  const returnTo = await visit.enter(answer.proof, user)
   if (visit.answered) return
   const redirectTo = returnTo ?? rooms.settings.returnTo
   if (!visit.program) {

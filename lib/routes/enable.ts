@@ -59,6 +59,7 @@ async function confirm(visit: Visit): Promise<void> {
   if (isEnabled(visit)) return refuseEnabled(visit)
   if (!staged) return visit.refuse({ code: 'no_enrolment' }, startPage(visit))
 
+  const user = await visit.userToVerify()
   const askedAt = rooms.settings.now()
   const confirmation =
     typed.method === 'totp'
@@ -74,7 +75,7 @@ async function confirm(visit: Visit): Promise<void> {
       : ({ enabled: false, reason: 'invalid', clock: null } as const)
   if (confirmation.enabled) {
     const { epoch, backupCodes, madeAt } = confirmation
-    const returnTo = await visit.enter({ accountId: account.id, epoch, method: 'totp', askedAt })
+    const returnTo = await visit.enter({ accountId: account.id, epoch, method: 'totp', askedAt }, user)
     if (visit.answered) return
     if (visit.program) return visit.json({ enabled: true, backupCodes })
     const continueTo = returnTo ?? visit.url()

@@ -61,7 +61,7 @@ async function confirm(visit: Visit): Promise<void> {
         )
       : ({ replaced: false, reason: 'invalid', clock: null } as const)
   if (replacement.replaced) {
-    await visit.enter({ accountId: account.id, epoch: replacement.epoch, method: 'totp', askedAt })
+    await visit.enter({ accountId: account.id, epoch: replacement.epoch, method: 'totp', askedAt }, null)
     if (visit.program) return visit.json({ replaced: true })
     visit.marker.justReplaced = true
     await save(req)

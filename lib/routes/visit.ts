@@ -65,16 +65,27 @@ export class Visit {
     this.rooms.answers.redirect(this.req, this.res, url)
   }
 
-  /** Lets the session in. Answers where the user was going. */
-  async enter(proof: Proof): Promise<string | null> {
-    const { rooms, req, res, state } = this
-    const { onVerified } = rooms.settings
-    const completesLogin = state.state !== 'verified' && state.state !== 'unenrolled'
-    const user = completesLogin && onVerified ? await rooms.submission.user(req) : null
+  /**
+   * The user for `onVerified`, where a proof would complete a login. Asked of the host before anything is written: what
+   * fails afterwards would hide backup codes that nobody has seen.
+   */
+  async userToVerify(): Promise<Express.User | null> {
+    const { rooms, req, state } = this
+    const completesLogin = state.state === 'pending' || state.state === 'must-enrol'
+    return completesLogin && rooms.settings.onVerified ? rooms.submission.user(req) : null
+  }
+
+  /**
+   * Lets the session in. Answers where the user was going.
+   *
+   * @param user of `userToVerify`
+   */
+  async enter(proof: Proof, user: Express.User | null): Promise<string | null> {
+    const { rooms, req, res } = this
     const returnTo = await rooms.admission.enter(req, proof)
     if (user) {
       setUser(req, user)
-      await onVerified?.(user, req, res)
+      await rooms.settings.onVerified?.(user, req, res)
     }
     return returnTo
   }

@@ -12,6 +12,7 @@ import { deviceLabel } from './device-label'
 import { sessionOf } from './express-sessions'
 import { handOn } from './hand-on'
 import { isHeld, type Marker } from './marker'
+import { isOwner } from './owner'
 import { userOf } from './passport-session'
 import type { Proof } from './proof'
 import { knownStateOf, type RequestState, type SessionAccount } from './request-factor'
@@ -63,6 +64,11 @@ export class CodeSubmission {
   /** @throws ConfigurationError `SF_SESSION_MISSING`, `SF_TWO_INSTANCES` */
   stateOf(req: Request): RequestState {
     return knownStateOf(req, this.settings)
+  }
+
+  /** @see isOwner */
+  isOwner(req: Request, state: RequestState): boolean {
+    return isOwner(this.settings, req, state)
   }
 
   /** @see handOn */

@@ -157,7 +157,10 @@ export class LoginHook {
     const demand = await this.settler.demandOn(user, req, view)
     const present = sessionOf(req).secondFactor
     const own = present?.accountId === account.id && present.epoch === epoch ? present : undefined
-    const judgement = judgeLogin(own, account.id, view, isHeldBy(demand))
+    const judged = judgeLogin(own, account.id, view, isHeldBy(demand))
+    // What is over proves nothing for a new login.
+    const judgement =
+      judged.verdict === 'log-out' ? judgeLogin(undefined, account.id, view, isHeldBy(demand)) : judged
     if (judgement.verdict === 'keep' && judgement.marker.state === 'verified') {
       return { marker: { ...judgement.marker, loginAt } }
     }

@@ -13,6 +13,11 @@ export function passportKey(req: Request): string {
   return (req as PassportRequest)._sessionManager?._key ?? 'passport'
 }
 
+/** The same where there is no request. */
+export function keyOf(passport: object): string {
+  return (passport as { _key?: string })._key ?? 'passport'
+}
+
 /** The user as Passport serialized it into the session. */
 export function passportUser(req: Request, session: AppSession = sessionOf(req)): unknown {
   return (session[passportKey(req)] as { user?: unknown } | undefined)?.user

@@ -32,7 +32,10 @@ export function createSession(
       withoutRevival(req, state)
       loginHook.attach(req, res, next)
       if (settler.settleAtOnce(req, state)) return goOn(req, res, state, next)
-      settler.settle(req).then(() => goOn(req, res, state, next), next)
+      settler
+        .settle(req)
+        .then(() => goOn(req, res, state, next))
+        .catch(next)
     } catch (error) {
       next(error)
     }

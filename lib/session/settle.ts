@@ -93,6 +93,7 @@ export class Settler {
         const adopted = skippedMarker(account, look.epoch, 0)
         session.secondFactor = adopted
         this.#becomeVerified(req, account, adopted, look.enabled)
+        await save(req)
         if (this.told.isFirst(req, 'verified', look.epoch))
           this.reporter.tell(req, 'verified', account.id, { method: adopted.method, purpose: 'login' })
         return
@@ -112,6 +113,8 @@ export class Settler {
             csrf: newCsrfSecret(),
           }
           this.#becomeUnenrolled(state, account, demand)
+          // Whoever looks the session up meanwhile finds it as it is here.
+          await save(req)
           return
         case 'hold': {
           const loginAt = known ? marker.loginAt : 0

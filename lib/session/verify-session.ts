@@ -7,6 +7,7 @@ import type { AccountViews } from './account-views'
 import { isHeldBy } from './demand'
 import { heldGoesOn, judgeLogin } from './judge'
 import { isHeld } from './marker'
+import { keyOf } from './passport-session'
 import type { FactorState } from './request-factor'
 import type { Settler } from './settle'
 
@@ -37,7 +38,9 @@ export async function verifySession(
   request: IncomingMessage | undefined,
 ): Promise<VerifiedSession> {
   const marker = session?.secondFactor
-  const serialized = (session as { passport?: { user?: unknown } } | null | undefined)?.passport?.user
+  const key = keyOf(settings.passport)
+  const serialized = (session as Record<string, { user?: unknown } | undefined> | null | undefined)?.[key]
+    ?.user
   // Passport's own test for nobody.
   if (!serialized && serialized !== 0) {
     const held = isHeld(marker) && heldGoesOn(marker, settings.now())

@@ -75,7 +75,8 @@ export abstract class CodeStrategy {
     const { account } = state
     if (state.state === 'must-enrol') return refused('enrolment_required')
     if (state.state === 'unavailable') return 'unavailable'
-    if (!account) return refused('not_authenticated')
+    // A user of this request alone is nobody whom the session's code could let in.
+    if (!account || !submission.isOwner(req, state)) return refused('not_authenticated')
 
     const body = req.body as Record<string, unknown> | undefined
     const typed = readTypedCode(body && Object.hasOwn(body, this.field) ? body[this.field] : undefined)
