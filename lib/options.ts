@@ -8,6 +8,20 @@ import type { Support } from './pages/support'
 import type { RecoveryOptions } from './recovery/options'
 import type { SecondFactorStore } from './stores/store'
 
+declare module 'passport' {
+  interface LogInOptions {
+    /**
+     * False: nobody has just given a password or the like, as with a remember-me cookie. Enabling a second factor then
+     * asks for it.
+     */
+    freshLogin?: boolean
+  }
+  interface AuthenticateOptions {
+    /** The same, for `passport.authenticate('remember-me', { freshLogin: false })`. */
+    freshLogin?: boolean
+  }
+}
+
 /** An account as the plugin knows it. */
 export interface AccountName {
   /** Never changes and is never given to somebody else (unless after `forget`). */

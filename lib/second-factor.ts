@@ -36,6 +36,7 @@ import { Settler } from './session/settle'
 import { type VerifiedSession, verifySession } from './session/verify-session'
 import { readOptions, type Settings } from './settings'
 import { warnOfStore } from './stores/warnings'
+import { provideStrategies } from './strategies/host'
 
 export interface SecondFactor {
   // With `...nothing`, TypeScript refuses what Express would call itself: app.use(secondFactor.session)
@@ -102,8 +103,6 @@ export interface SecondFactor {
   ): AsyncGenerator<PolicyPreview<User>>
   /** What happened, after it is on record. */
   readonly events: SecondFactorEvents
-  /** For the strategies. @internal */
-  readonly submission: CodeSubmission
 }
 
 /** What Express calls itself, with request, response and next, would leave every request waiting. */
@@ -128,7 +127,7 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
   const { now } = settings
 
   // What is known of accounts, and how it changes.
-  const keyring = new Keyring(settings.keys)
+  const keyring = new Keyring(options.keys)
   const records = new AccountRecords(settings.store, keyring, now, settings.storeTimeout)
   const accounts = new Accounts(records, now, settings.backupCodes, settings.trustAge)
 
@@ -223,7 +222,7 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
     return { field: '_csrf', token: marker ? issueToken(marker.csrf) : '' }
   }
 
-  return {
+  const secondFactor: SecondFactor = {
     session: called(0, 'app.use(secondFactor.session())', () =>
       createSession(settings, site, settler, loginHook, answers),
     ),
@@ -274,8 +273,9 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
         policy as Parameters<typeof previewPolicy<unknown>>[3],
       ) as never,
     events,
-    submission,
   }
+  provideStrategies(secondFactor, submission)
+  return secondFactor
 }
 
 function openPaths({ loginUrl, logoutUrl, challengeUrl }: Settings): Set<string> {

@@ -12,11 +12,10 @@ import { type RecoverySettings, readRecoveryOptions } from './recovery/options'
 import type { SecondFactorStore } from './stores/store'
 import { unfailing, warnOnceAMinute } from './tell-unavailable'
 
-/** The options with their defaults, as the rooms use them. */
+/** The options with their defaults, as the rooms use them. Not the keys: whoever logs a room logs its settings. */
 export interface Settings {
   issuer: string
   account(user: unknown): { id: string; name: string }
-  keys: readonly (string | Uint8Array | undefined)[]
   store: SecondFactorStore
   path: string
   loginUrl: string
@@ -160,7 +159,6 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
   return {
     issuer,
     account: (user) => accountOf(given, user as Express.User),
-    keys: given.keys,
     store: given.store,
     path,
     loginUrl: given.loginUrl ?? '/login',

@@ -2,8 +2,8 @@ import { type Request, type Response, Router } from 'express'
 import { answering } from '../routes/answering'
 import { readBody } from '../routes/body'
 import { formProblem } from '../routes/genuine'
-import { leaveIfSignedOut } from '../routes/signed-out'
 import { knownStateOf } from '../session/request-factor'
+import { leaveIfSignedOut } from '../session/signed-out'
 import type { AdminRooms } from './admin-rooms'
 import type { AdminRoute } from './admin-route'
 import { AdminVisit } from './admin-visit'
@@ -43,7 +43,7 @@ async function serve(rooms: AdminRooms, route: AdminRoute, req: Request, res: Re
   // A path that begins with // would be another host's.
   const base = req.baseUrl.replace(/^\/+/, '/')
   const unread = route.method === 'post' ? await readBody(req, res) : null
-  if (route.method === 'post') await leaveIfSignedOut(req, state)
+  if (route.method === 'post') await leaveIfSignedOut(req, state, rooms.settings.now())
   const page = route.returnTo && `${base}${route.returnTo(req)}`
   const admitted = await admitAdmin(rooms, req, res, state, base, page)
   if (!admitted) return

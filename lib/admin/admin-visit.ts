@@ -74,8 +74,9 @@ export class AdminVisit extends Visit {
     const { submission } = this.rooms
     const answer = await submission.submit(this.req, this.account, typed, false, 'administration')
     if (answer.accepted) {
-      await this.enter(answer.proof, null)
-      return true
+      if (await this.enter(answer.proof, null)) return true
+      await this.sessionIsOver()
+      return false
     }
     if (answer.reason === 'revoked') await this.sessionIsOver()
     else await this.refuse(problemOf(answer), page)

@@ -37,7 +37,8 @@ export class Answers {
   /** 303, so that the browser goes on with GET (RFC 9110 section 15.4.4). */
   redirect(req: Request, res: Response, url: string): void {
     this.renderer.headers(req, res)
-    res.redirect(303, url)
+    // A mount path may be whatever a client has written in it: nobody is sent to another host by one.
+    res.redirect(303, /^\/[\\/]/.test(url) ? '/' : url)
   }
 
   /** A refusal where there is no page to show it on: a plain one for people. */

@@ -60,9 +60,10 @@ async function submit(visit: Visit): Promise<void> {
   }
   // Before the host may answer, in onVerified.
   if (answer.deviceToken) rememberDevice(req, res, answer.deviceToken, rooms.settings.trustAge)
-  const returnTo = await visit.enter(answer.proof, user)
+  const entered = await visit.enter(answer.proof, user)
+  if (!entered) return visit.sessionIsOver()
   if (visit.answered) return
-  const redirectTo = returnTo ?? rooms.settings.returnTo
+  const redirectTo = entered.returnTo ?? rooms.settings.returnTo
   if (!visit.program) {
     const last = answer.proof.method === 'backup-code' && answer.backupCodesRemaining === 0
     return visit.redirect(last ? await toNewCodes(visit, redirectTo) : redirectTo)

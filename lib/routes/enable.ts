@@ -75,10 +75,11 @@ async function confirm(visit: Visit): Promise<void> {
       : ({ enabled: false, reason: 'invalid', clock: null } as const)
   if (confirmation.enabled) {
     const { epoch, backupCodes, madeAt } = confirmation
-    const returnTo = await visit.enter({ accountId: account.id, epoch, method: 'totp', askedAt }, user)
+    // Also where the session was signed out meanwhile: nobody sees these codes again.
+    const entered = await visit.enter({ accountId: account.id, epoch, method: 'totp', askedAt }, user)
     if (visit.answered) return
     if (visit.program) return visit.json({ enabled: true, backupCodes })
-    const continueTo = returnTo ?? visit.url()
+    const continueTo = entered?.returnTo ?? visit.url()
     return visit.page(newCodesPage(visit, { codes: backupCodes, madeAt }, { replaced: false, continueTo }))
   }
   if (confirmation.reason === 'revoked') return visit.sessionIsOver()

@@ -61,10 +61,15 @@ async function confirm(visit: Visit): Promise<void> {
         )
       : ({ replaced: false, reason: 'invalid', clock: null } as const)
   if (replacement.replaced) {
-    await visit.enter({ accountId: account.id, epoch: replacement.epoch, method: 'totp', askedAt }, null)
+    const entered = await visit.enter(
+      { accountId: account.id, epoch: replacement.epoch, method: 'totp', askedAt },
+      null,
+    )
     if (visit.program) return visit.json({ replaced: true })
-    visit.marker.justReplaced = true
-    await save(req)
+    if (entered) {
+      visit.marker.justReplaced = true
+      await save(req)
+    }
     return visit.redirect(visit.url())
   }
   if (replacement.reason === 'revoked') return visit.sessionIsOver()

@@ -1,6 +1,7 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 import { ConfigurationError } from '../errors'
 import { knownStateOf, plainPath, type RequestState } from '../session/request-factor'
+import { leaveIfSignedOut } from '../session/signed-out'
 import type { Settings } from '../settings'
 import { admit } from './admit'
 import { answering } from './answering'
@@ -18,7 +19,6 @@ import { replaceRoutes } from './replace'
 import type { Rooms } from './rooms'
 import type { Route } from './route'
 import { settingsRoutes } from './settings'
-import { leaveIfSignedOut } from './signed-out'
 import { Visit } from './visit'
 
 /** Every page and every JSON answer that is there in any app. */
@@ -89,7 +89,7 @@ async function serve(rooms: Rooms, route: Route, req: Request, res: Response): P
     if (problem) return rooms.answers.problem(req, res, { code: problem }, {}, state.base)
     return route.handle(new Visit(rooms, req, res, state, null))
   }
-  if (route.method === 'post') await leaveIfSignedOut(req, state)
+  if (route.method === 'post') await leaveIfSignedOut(req, state, rooms.settings.now())
   const admitted = await admit(rooms, route, req, res, state)
   if (!admitted) return
   if (route.method === 'post') {

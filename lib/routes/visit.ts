@@ -76,18 +76,19 @@ export class Visit {
   }
 
   /**
-   * Lets the session in. Answers where the user was going.
+   * Lets the session in.
    *
    * @param user of `userToVerify`
+   * @returns where the user was going; null: the session was signed out meanwhile
    */
-  async enter(proof: Proof, user: Express.User | null): Promise<string | null> {
+  async enter(proof: Proof, user: Express.User | null): Promise<{ returnTo: string | null } | null> {
     const { rooms, req, res } = this
-    const returnTo = await rooms.admission.enter(req, proof)
-    if (user) {
+    const entered = await rooms.admission.enter(req, proof)
+    if (entered && user) {
       setUser(req, user)
       await rooms.settings.onVerified?.(user, req, res)
     }
-    return returnTo
+    return entered
   }
 
   /** The host has answered by itself, in `onVerified`. */

@@ -16,6 +16,7 @@ import { isOwner } from './owner'
 import { userOf } from './passport-session'
 import type { Proof } from './proof'
 import { knownStateOf, type RequestState, type SessionAccount } from './request-factor'
+import { isSignedOut } from './signed-out'
 
 export type Submitted =
   /** `deviceToken`: for the browser's cookie, where it is to be trusted. */
@@ -64,6 +65,14 @@ export class CodeSubmission {
   /** @throws ConfigurationError `SF_SESSION_MISSING`, `SF_TWO_INSTANCES` */
   stateOf(req: Request): RequestState {
     return knownStateOf(req, this.settings)
+  }
+
+  /**
+   * @see isSignedOut
+   * @throws UnavailableError when the session store does not answer
+   */
+  isSignedOut(req: Request, state: RequestState): Promise<boolean> {
+    return isSignedOut(req, state, this.settings.now())
   }
 
   /** @see isOwner */

@@ -19,11 +19,14 @@ import { takeProof } from './proof'
 import { knownStateOf, type RequestState, type SessionAccount } from './request-factor'
 import { ownPath } from './return-to'
 import { heldMarker, hold, type Settler, skippedMarker } from './settle'
+import { isGone } from './signed-out'
 import { dropWithheld } from './withhold'
 
 /** The options of `req.logIn`; `passport.authenticate` hands over its own. */
 interface LoginOptions {
   session?: boolean
+  /** See `options.ts`. */
+  freshLogin?: boolean
   successRedirect?: string
   successReturnToOrRedirect?: string
 }
@@ -35,6 +38,8 @@ type LogOut = (this: Request, options: object, done?: Done) => void
 /** One call of `req.logIn`. */
 interface Login {
   req: Request
+  /** When somebody has proven to the host who they are, milliseconds since 1970; 0: not at this login. */
+  at: number
   user: Express.User
   account: SessionAccount
   options: LoginOptions
@@ -106,14 +111,20 @@ export class LoginHook {
     const account = this.settings.account(user)
     const proof = takeProof(req, account.id)
     if (proof) {
-      const returnTo = await this.admission.enter(req, proof)
+      const entered = await this.admission.enter(req, proof)
+      if (!entered) {
+        await this.answers.problem(req, res, { code: 'not_authenticated' })
+        return false
+      }
+      const { returnTo } = entered
       // Passport reads it next.
       if (returnTo !== null && options.successReturnToOrRedirect) sessionOf(req).returnTo = returnTo
       setUser(req, user)
       return true
     }
 
-    const login: Login = { req, user, account, options, write: () => promised(logIn, req, user, options) }
+    const at = options.freshLogin === false ? 0 : this.settings.now()
+    const login: Login = { req, at, user, account, options, write: () => promised(logIn, req, user, options) }
     let view: AccountView
     let verdict: { as: HeldMarker['state'] } | { marker: Marker }
     try {
@@ -149,14 +160,15 @@ export class LoginHook {
 
   /** Held, or let in: with the proof that this session has, with what stands in for one, or since none is needed. */
   async #judge(
-    { req, user, account }: Login,
+    { req, at: loginAt, user, account }: Login,
     view: AccountView,
   ): Promise<{ as: HeldMarker['state'] } | { marker: Marker }> {
     const { epoch } = view
-    const loginAt = this.settings.now()
     const demand = await this.settler.demandOn(user, req, view)
     const present = sessionOf(req).secondFactor
-    const own = present?.accountId === account.id && present.epoch === epoch ? present : undefined
+    const known = present?.accountId === account.id && present.epoch === epoch ? present : undefined
+    // A proof goes into the next session only from one that is still there.
+    const own = known?.state === 'verified' && (await isGone(req)) ? undefined : known
     const judged = judgeLogin(own, account.id, view, isHeldBy(demand))
     // What is over proves nothing for a new login.
     const judgement =
@@ -192,7 +204,7 @@ export class LoginHook {
 
   /** Half a login. One of the same account that goes on is kept: remember-me logs in at every request. */
   async #hold(
-    { req, account, options, write }: Login,
+    { req, at: loginAt, account, options, write }: Login,
     view: AccountView,
     as: HeldMarker['state'],
   ): Promise<void> {
@@ -201,7 +213,7 @@ export class LoginHook {
     const kept = isHeld(present) && present.accountId === account.id && heldGoesOn(present, now, view)
     if (!kept) {
       const returnTo = destination(req, options)
-      const marker = heldMarker({ state: as, account, epoch: view.epoch, loginAt: now, heldAt: now })
+      const marker = heldMarker({ state: as, account, epoch: view.epoch, loginAt, heldAt: now })
       shapeNextSession(req, (session) => {
         hold(req, session, { ...marker, ...(returnTo && { returnTo }) })
         delete session.returnTo
@@ -211,7 +223,7 @@ export class LoginHook {
     } else if (knownStateOf(req, this.settings).isLoginForm(req)) {
       // The password was given once more: the half login lasts from now on.
       present.heldAt = now
-      present.loginAt = now
+      present.loginAt = loginAt
       await save(req)
     }
     if (!isHeld(sessionOf(req).secondFactor) || passportUser(req) !== undefined) throw unknownPassport()

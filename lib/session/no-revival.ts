@@ -8,7 +8,8 @@ import { type RequestState, stateOf } from './request-factor'
 /** Ids of ended sessions that a process remembers: of more than begin during the longest request. */
 const MOST_ENDED = 10_000
 
-const watched = new WeakSet<Store>()
+/** The ids that each store has ended, in this process. */
+const endedBy = new WeakMap<Store, Set<string>>()
 
 /**
  * A session is what it was when its request began, and express-session writes it whole: a request that is under way
@@ -22,13 +23,18 @@ export function withoutRevival(req: Request, state: RequestState): void {
   if (isSomebodys(req, session)) state.loadedSession = session.id
   // Sessions without a store, in cookies as it were, are nobody's to look up.
   const store = req.sessionStore as Store | undefined
-  if (store && !watched.has(store)) watch(store)
+  if (store && !endedBy.has(store)) watch(store)
+}
+
+/** Whether this process has ended the request's session meanwhile. Without a question to the store. */
+export function wasEnded(req: Request): boolean {
+  return endedBy.get(req.sessionStore as Store)?.has(req.sessionID) === true
 }
 
 /** In the store, since a host may load, copy and write sessions as it likes. */
 function watch(store: Store): void {
-  watched.add(store)
   const ended = new Set<string>()
+  endedBy.set(store, ended)
   const [get, set, destroy] = [store.get.bind(store), store.set.bind(store), store.destroy.bind(store)]
 
   store.destroy = (id, done) => {
@@ -49,9 +55,17 @@ function watch(store: Store): void {
     if (ended.has(id)) return done?.()
     get(id, (error, stored) => {
       if (error) done?.(error)
-      else if (stored && isSomebodys(req, stored as AppSession) && !ended.has(id)) set(id, data, done)
+      else if (stored && isSomebodys(req, stored as AppSession) && !ended.has(id)) setUnlessEnded()
       else done?.()
     })
+
+    // Over a pool of connections the ending, sent later, may be done before.
+    function setUnlessEnded() {
+      set(id, data, (error) => {
+        if (ended.has(id)) destroy(id, () => done?.(error))
+        else done?.(error)
+      })
+    }
   }
 }
 

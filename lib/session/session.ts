@@ -29,6 +29,7 @@ export function createSession(
       checkOrder(req)
       const state = startState(req, site)
       if (!state) return next()
+      ownMarkerOnly(req)
       withoutRevival(req, state)
       loginHook.attach(req, res, next)
       if (settler.settleAtOnce(req, state)) return goOn(req, res, state, next)
@@ -61,6 +62,19 @@ export function createSession(
 
 function isHeldState({ state }: RequestState): boolean {
   return state === 'pending' || state === 'must-enrol'
+}
+
+/** What every object inherits, where a host's prototypes were polluted, is nobody's proof. */
+function ownMarkerOnly(req: Request): void {
+  const session = sessionOf(req)
+  if (session.secondFactor !== undefined && !Object.hasOwn(session, 'secondFactor')) {
+    Object.defineProperty(session, 'secondFactor', {
+      value: undefined,
+      configurable: true,
+      enumerable: true,
+      writable: true,
+    })
+  }
 }
 
 /** In any other order logins would go by unseen, so nothing goes on. */

@@ -5,10 +5,12 @@ import type { Method } from '../account/record'
 import { readTypedCode } from '../account/typed-code'
 import { mustBeKnown } from '../checks'
 import { ConfigurationError, httpStatusOf, type ProblemCode, UnavailableError } from '../errors'
+import type { SecondFactorEvents } from '../events/events'
 import type { CodeSubmission } from '../session/code-submission'
 import { demandedMethods } from '../session/demanded-methods'
 import { sessionOf } from '../session/express-sessions'
 import { recordProof } from '../session/proof'
+import { submissionOf } from './host'
 
 export interface CodeStrategyOptions {
   /** The field of the body that holds the code. Default `code`. The query is never read. */
@@ -23,10 +25,9 @@ export interface RefusedCode {
   lockedUntil?: Date | null
 }
 
-/** Where a strategy finds the rooms: what `createSecondFactor` returned. */
+/** What `createSecondFactor` returned. */
 export interface StrategyHost {
-  /** @internal */
-  readonly submission: CodeSubmission
+  readonly events: SecondFactorEvents
 }
 
 type Outcome =
@@ -48,7 +49,7 @@ export abstract class CodeStrategy {
 
   /** @throws ConfigurationError `SF_STRATEGY` */
   constructor(host: StrategyHost, options: CodeStrategyOptions = {}) {
-    if (!host?.submission) {
+    if (!submissionOf(host)) {
       throw new ConfigurationError('SF_STRATEGY', 'A strategy takes what createSecondFactor() returned')
     }
     mustBeKnown<CodeStrategyOptions>(options, { codeField: true }, `${new.target.name}.`, 'SF_STRATEGY')
@@ -65,18 +66,25 @@ export abstract class CodeStrategy {
         const { user, backupCodesRemaining } = outcome
         this.success(user, { method: this.name, backupCodesRemaining })
       })
-      .catch(this.host.submission.handOn((error) => this.error(error)))
+      .catch(this.submission.handOn((error) => this.error(error)))
+  }
+
+  private get submission(): CodeSubmission {
+    return submissionOf(this.host) as CodeSubmission
   }
 
   /** @internal */
   async prove(req: Request): Promise<Outcome> {
-    const { submission } = this.host
+    const { submission } = this
     const state = submission.stateOf(req)
     const { account } = state
     if (state.state === 'must-enrol') return refused('enrolment_required')
     if (state.state === 'unavailable') return 'unavailable'
     // A user of this request alone is nobody whom the session's code could let in.
     if (!account || !submission.isOwner(req, state)) return refused('not_authenticated')
+
+    // The body may have been held back.
+    if (await submission.isSignedOut(req, state)) return refused('not_authenticated')
 
     const body = req.body as Record<string, unknown> | undefined
     const typed = readTypedCode(body && Object.hasOwn(body, this.field) ? body[this.field] : undefined)
