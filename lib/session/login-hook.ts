@@ -7,6 +7,7 @@ import { isProgram } from '../pages/callers'
 import type { Settings } from '../settings'
 import type { AccountViews } from './account-views'
 import type { Admission } from './admission'
+import { watchCookie } from './cookie-sent'
 import { isHeldBy } from './demand'
 import { deviceHashes } from './device-cookie'
 import type { DueRecovery } from './due-recovery'
@@ -124,7 +125,11 @@ export class LoginHook {
     }
 
     const at = options.freshLogin === false ? 0 : this.settings.now()
-    const login: Login = { req, at, user, account, options, write: () => promised(logIn, req, user, options) }
+    const write = async () => {
+      await promised(logIn, req, user, options)
+      watchCookie(req)
+    }
+    const login: Login = { req, at, user, account, options, write }
     let view: AccountView
     let verdict: { as: HeldMarker['state'] } | { marker: Marker }
     try {
