@@ -84,7 +84,7 @@ export interface FactorUse {
   since: number | null
   /** When a code was last accepted. */
   lastUsedAt: number | null
-  /** When it was turned off. */
+  /** When it was turned off or reset. */
   disabledAt?: number | null
 }
 

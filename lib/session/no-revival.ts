@@ -20,7 +20,7 @@ const watched = new WeakSet<Store>()
 export function withoutRevival(req: Request, state: RequestState): void {
   const session = sessionOf(req)
   if (isSomebodys(req, session)) state.loadedSession = session.id
-  // Sessions without a store, in cookies as it were, are nobody's to look up.
+  // A request that is made up, as in a host's own tests, may have a session and no store: nothing is written there.
   const store = req.sessionStore as Store | undefined
   if (store && !watched.has(store)) watch(store)
 }
