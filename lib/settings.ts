@@ -8,6 +8,7 @@ import type { AuditLog, EventOrigin } from './events/events'
 import { originOf } from './events/reporter'
 import { checkNotifyOptions, type NotifyOptions } from './mail/options'
 import type { HostCsrf, PassportLike, Policy, SecondFactorOptions } from './options'
+import { OWN_FIELDS } from './own-fields'
 import { type RecoverySettings, readRecoveryOptions } from './recovery/options'
 import type { SecondFactorStore } from './stores/store'
 import { unfailing, warnOnceAMinute } from './tell-unavailable'
@@ -147,7 +148,7 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
   })
   // A form would have two fields of that name.
   must(
-    ![...OUR_FIELDS, ...(recovery?.fields ?? [])].includes(csrf?.field ?? '_csrf'),
+    ![...OWN_FIELDS, ...(recovery?.fields ?? [])].includes(csrf?.field ?? '_csrf'),
     'SF_CSRF',
     `Option csrf.field is '${csrf?.field}', which is another field of our forms: give your token another name`,
   )
@@ -201,9 +202,6 @@ const ADDRESSES = [
   'challengeUrl',
   'returnTo',
 ] as const satisfies (keyof SecondFactorOptions)[]
-
-/** What is sent with our forms, besides a token. */
-const OUR_FIELDS = ['code', 'enrolment', 'password', 'reason', 'set', 'signInAgain', 'ticket', 'trustDevice']
 
 const NAMES: NamesOf<SecondFactorOptions> = {
   issuer: true,
