@@ -48,8 +48,6 @@ export interface Row<R> {
   current: boolean
 }
 
-export type AccountRow = Row<AccountRecord>
-
 /** What a store's rows hold: the accounts themselves, or something else that is kept of each of them. */
 export interface Form<R> {
   /** The record of an account that has none yet. */
