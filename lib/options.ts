@@ -38,6 +38,11 @@ export interface PassportLike {
 /** What the host's policy says of a user. */
 export type Policy = 'optional' | 'required' | { required: true; graceUntil: Date | number }
 
+/**
+ * What `createSecondFactor` takes. An option that is left out, or undefined, is what it is by default. Null is refused for
+ * each of them: what was meant to protect (`policy`, `csrf`, `isEnrolled`) must not be missing unseen, because somebody
+ * looked for it in vain.
+ */
 export interface SecondFactorOptions<User = Express.User> {
   /** The name of the app or company, shown in the authenticator app. */
   issuer: string

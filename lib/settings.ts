@@ -70,8 +70,17 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     'Option store is where second factors are kept: new SqlStore(database), new RedisStore(client), one of your own, ' +
       'or new MemoryStore() to try things out',
   )
+  for (const name of Object.keys(NAMES) as (keyof typeof NAMES)[]) {
+    // Without keys it is the keyring that says what they are.
+    must(
+      given[name] !== null || name === 'keys',
+      'SF_OPTION_TYPE',
+      `Option ${name} is null, which may be something that was looked for in vain: give undefined, or leave it out, ` +
+        'where you want what it is by default',
+    )
+  }
   must(
-    given.path === undefined || given.path === null || typeof given.path === 'string',
+    given.path === undefined || typeof given.path === 'string',
     'SF_OPTION_TYPE',
     `Option path must be a text, not ${typeName(given.path)}`,
   )
@@ -82,7 +91,7 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     `Option path is the path at which the router is mounted, such as '/two-factor', not '${given.path}'`,
   )
   for (const name of ADDRESSES) {
-    const value: unknown = given[name] ?? undefined
+    const value: unknown = given[name]
     must(
       value === undefined || isAddress(value),
       'SF_URL',
@@ -90,7 +99,7 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     )
   }
   must(
-    isSupport(given.support ?? undefined),
+    isSupport(given.support),
     'SF_SUPPORT',
     "Option support is whom users turn to: an address, a URL, or { text: 'Help desk', href: '/help' }",
   )
@@ -186,7 +195,7 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     backupCodes,
     csrf: csrf ?? null,
     passport: given.passport ?? (passport as unknown as PassportLike),
-    now: given.now ?? Date.now,
+    now: given.now?.bind(given) ?? Date.now,
   }
 }
 

@@ -84,7 +84,7 @@ export function readRecoveryOptions(
     `Option recovery is { store, check, registered }, not ${typeName(given)}`,
   )
   mustBeKnown(given, NAMES, 'recovery.')
-  const { store, fields = DEFAULT_FIELDS, check, registered, approvals = 1 } = given
+  const { store, fields = DEFAULT_FIELDS, check, registered, approvals = 1, delay: waits = '24h' } = given
   must(
     (['get', 'compareAndSet', 'list', 'delete'] as const).every(
       (name) => typeof store?.[name] === 'function',
@@ -138,9 +138,9 @@ export function readRecoveryOptions(
     'SF_RECOVERY',
     'Option recovery.approvals is how many administrators approve: 1 or 2',
   )
-  const delay = milliseconds(given.delay ?? '24h', 'recovery.delay')
+  const delay = milliseconds(waits, 'recovery.delay')
   // Less than a minute as a bare number was meant in seconds or hours.
-  const meant = typeof given.delay !== 'number' || delay >= 60_000
+  const meant = typeof waits !== 'number' || delay >= 60_000
   must(
     meant && delay >= SHORTEST_DELAY && delay <= LONGEST_DELAY,
     'SF_DURATION',
