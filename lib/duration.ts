@@ -33,8 +33,8 @@ const LONGEST = 2 ** 31 - 1
  *
  * @throws ConfigurationError `SF_DURATION`
  */
-export function storeTimeoutOf(given: Duration | undefined): number {
-  const storeTimeout = milliseconds(given ?? STORE_TIMEOUT, 'storeTimeout')
+export function storeTimeoutOf(given: Duration = STORE_TIMEOUT): number {
+  const storeTimeout = milliseconds(given, 'storeTimeout')
   if (storeTimeout >= 1 && storeTimeout <= LONGEST) return storeTimeout
   throw new ConfigurationError(
     'SF_DURATION',

@@ -52,6 +52,11 @@ export interface PassportLike {
 /** What the host's policy says of a user. */
 export type Policy = 'optional' | 'required' | { required: true; graceUntil: Date | number }
 
+/**
+ * What `createSecondFactor` takes. An option that is left out, or undefined, is what it is by default. Null is refused for
+ * each of them: what was meant to protect (`policy`, `csrf`, `isEnrolled`) must not be missing unseen, because somebody
+ * looked for it in vain.
+ */
 export interface SecondFactorOptions<User = Express.User> {
   /** The name of the app or company, shown in the authenticator app. */
   issuer: string
@@ -85,8 +90,9 @@ export interface SecondFactorOptions<User = Express.User> {
   verifyPassword?(user: User, password: string, req: Request): boolean | Promise<boolean>
   /**
    * Who must have a second factor: such users can do nothing but enrol until they have one, or not before
-   * `graceUntil`, and cannot turn it off. Asked at the login and at every request of an account without one.
-   * Default: nobody.
+   * `graceUntil`, and cannot turn it off. Asked at logins to an account without one and at the requests that follow, and
+   * of all accounts where the settings are shown and where it is to be turned off. A session by option `skip` that rests
+   * on what is remembered of its account is not asked. Default: nobody.
    */
   policy?(user: User, req: Request): Policy | Promise<Policy>
   /**
@@ -126,7 +132,8 @@ export interface SecondFactorOptions<User = Express.User> {
   onCancelled?(req: Request, res: Response): void | Promise<void>
   /**
    * Told why an answer was 503, and what an answer had to do without: whether a recovery is due while its store is away,
-   * a record in a list that does not open. Without it, a process warning at most once a minute.
+   * a record in a list that does not open. Without it, a process warning, each cause once a minute
+   * and a hundred of them at most.
    */
   onUnavailable?(error: UnavailableError): void
   /**

@@ -53,20 +53,27 @@ export interface SecondFactor {
   adminRouter(options: AdminOptions, ...nothing: never[]): Router
   /** The gate of a route. @throws ConfigurationError `SF_DURATION`, `SF_REQUIREMENT`, `SF_NOT_CALLED` */
   requireSecondFactor(options?: RequirementOptions, ...nothing: never[]): RequestHandler
-  /** What is known of an account. @throws UnavailableError */
+  /** What is known of an account. @throws UnavailableError @throws ConfigurationError `SF_ACCOUNT_ID` */
   status(accountId: string | number): Promise<AccountStatus>
-  /** Every session of the account proves itself again; call it when the password changed. @throws UnavailableError */
+  /**
+   * Every session of the account proves itself again; call it when the password changed.
+   *
+   * @throws UnavailableError
+   * @throws ConfigurationError `SF_ACCOUNT_ID`
+   */
   revokeSessions(accountId: string | number): Promise<void>
   /**
    * The account is closed: whoever is given its id inherits nothing. May be called again, and should be where it threw.
    *
    * @throws UnavailableError
+   * @throws ConfigurationError `SF_ACCOUNT_ID`
    */
   forget(accountId: string | number): Promise<void>
   /**
    * Its owner lost everything: takes every factor, code and lock off and ends all sessions. From then on the
    * password alone logs in, so make sure first who is asking. @returns whether there was a second factor
    * @throws UnavailableError
+   * @throws ConfigurationError `SF_ACCOUNT_ID`
    */
   reset(accountId: string | number): Promise<boolean>
   /**

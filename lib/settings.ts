@@ -8,6 +8,7 @@ import type { AuditLog, EventOrigin } from './events/events'
 import { originOf } from './events/reporter'
 import { checkNotifyOptions, type NotifyOptions } from './mail/options'
 import type { HostCsrf, PassportLike, Policy, SecondFactorOptions } from './options'
+import { OWN_FIELDS } from './own-fields'
 import { type RecoverySettings, readRecoveryOptions } from './recovery/options'
 import type { SecondFactorStore } from './stores/store'
 import { unfailing, warnOnceAMinute } from './tell-unavailable'
@@ -68,8 +69,17 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     'Option store is where second factors are kept: new SqlStore(database), new RedisStore(client), one of your own, ' +
       'or new MemoryStore() to try things out',
   )
+  for (const name of Object.keys(NAMES) as (keyof typeof NAMES)[]) {
+    // Without keys it is the keyring that says what they are.
+    must(
+      given[name] !== null || name === 'keys',
+      'SF_OPTION_TYPE',
+      `Option ${name} is null, which may be something that was looked for in vain: give undefined, or leave it out, ` +
+        'where you want what it is by default',
+    )
+  }
   must(
-    given.path === undefined || given.path === null || typeof given.path === 'string',
+    given.path === undefined || typeof given.path === 'string',
     'SF_OPTION_TYPE',
     `Option path must be a text, not ${typeName(given.path)}`,
   )
@@ -80,7 +90,7 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     `Option path is the path at which the router is mounted, such as '/two-factor', not '${given.path}'`,
   )
   for (const name of ADDRESSES) {
-    const value: unknown = given[name] ?? undefined
+    const value: unknown = given[name]
     must(
       value === undefined || isAddress(value),
       'SF_URL',
@@ -88,7 +98,7 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     )
   }
   must(
-    isSupport(given.support ?? undefined),
+    isSupport(given.support),
     'SF_SUPPORT',
     "Option support is whom users turn to: an address, a URL, or { text: 'Help desk', href: '/help' }",
   )
@@ -146,7 +156,7 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
   })
   // A form would have two fields of that name.
   must(
-    ![...OUR_FIELDS, ...(recovery?.fields ?? [])].includes(csrf?.field ?? '_csrf'),
+    ![...OWN_FIELDS, ...(recovery?.fields ?? [])].includes(csrf?.field ?? '_csrf'),
     'SF_CSRF',
     `Option csrf.field is '${csrf?.field}', which is another field of our forms: give your token another name`,
   )
@@ -183,7 +193,7 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     backupCodes,
     csrf: csrf ?? null,
     passport: given.passport ?? (passport as unknown as PassportLike),
-    now: given.now ?? Date.now,
+    now: given.now?.bind(given) ?? Date.now,
   }
 }
 
@@ -199,9 +209,6 @@ const ADDRESSES = [
   'challengeUrl',
   'returnTo',
 ] as const satisfies (keyof SecondFactorOptions)[]
-
-/** What is sent with our forms, besides a token. */
-const OUR_FIELDS = ['code', 'enrolment', 'password', 'reason', 'set', 'signInAgain', 'ticket', 'trustDevice']
 
 const NAMES: NamesOf<SecondFactorOptions> = {
   issuer: true,

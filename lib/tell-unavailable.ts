@@ -7,6 +7,7 @@ export function unfailing(tell: (error: UnavailableError) => unknown): (error: U
       await tell(error)
     } catch (failure) {
       process.emitWarning(`Option onUnavailable failed: ${(failure as Error | null)?.message}`, {
+        type: 'SecondFactorWarning',
         code: 'SF_ON_UNAVAILABLE',
       })
     }
@@ -23,6 +24,7 @@ export function warnOnceAMinute(): (error: UnavailableError) => void {
     if (told.has(text) || told.size >= 100) return
     told.set(text, now)
     process.emitWarning(about === null ? text : `${text} (account ${JSON.stringify(about)})`, {
+      type: 'SecondFactorWarning',
       code: 'SF_UNAVAILABLE',
     })
   }

@@ -283,6 +283,7 @@ describe('options', () => {
     [{ authorize, directory: { ...directory, get: 1 } }, 'SF_ADMIN_DIRECTORY'],
     [{ authorize, directory, maxAge: 'soon' }, 'SF_DURATION'],
     [{ authorize, directory, maxAge: 0 }, 'SF_DURATION'],
+    [{ authorize, directory, maxAge: null }, 'SF_DURATION'],
     [{ authorize, directory, limit: 0 }, 'SF_ADMIN_LIMIT'],
     [{ authorize, directory, limit: 201 }, 'SF_ADMIN_LIMIT'],
     [{ authorize, directory, roles: [] }, 'SF_ADMIN_OPTIONS'],

@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, request, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
+import { AccountRecords } from '../../lib/account/records'
+import { Keyring } from '../../lib/crypto/keyring'
 import {
   joinedDirectory,
   MemoryStore,
@@ -8,6 +10,7 @@ import {
   UnavailableError,
   type UserDirectory,
 } from '../../lib/index'
+import { KEY } from '../support/app'
 import { Client, enrol } from '../support/client'
 import { putEnrolled } from '../support/enrolled'
 import { ADMIN, type AdminApp, createAdminApp } from './support'
@@ -456,6 +459,7 @@ describe('CSV', () => {
       'backupCodesRemaining',
       'lastUsedAt',
       'lockedUntil',
+      'suspended',
     ])
     expect(rows).toHaveLength(more.length + 2)
     expect(rows.find(([id]) => id === 'u-alice')).toEqual([
@@ -468,9 +472,10 @@ describe('CSV', () => {
       '5',
       '2026-05-03T12:00:45.000Z',
       '',
+      '',
     ])
     for (const cells of rows) {
-      expect(cells).toHaveLength(9)
+      expect(cells).toHaveLength(10)
       for (const cell of cells) {
         expect(cell).not.toMatch(/[\t\r\n]/)
         // Whatever separator it is read with.
@@ -490,6 +495,25 @@ describe('CSV', () => {
         .slice(1)
         .map(([id]) => id),
     ]).toEqual(rows.map(([id]) => id))
+  })
+
+  test('a method that is locked for good shows, here and in the list', async () => {
+    const { admin, store, clock } = await createAdminApp()
+    await putEnrolled(store, clock, 'bob')
+    await new AccountRecords(store, new Keyring([KEY]), clock.now).transact('u-bob', (record) => ({
+      record: { ...record, failures: { ...record.failures, totp: { count: 100, lockedUntil: 0 } } },
+      outcome: null,
+    }))
+    const client = await admin()
+    const { users } = await list(client)
+    expect(users.map(({ suspended }: { suspended?: boolean }) => suspended)).toEqual([undefined, true])
+    expect(users[1].lockedUntil).toBeNull()
+    const [head = [], alice, bob] = cellsOf((await client.get(`${ADMIN}/users.csv`)).text)
+    const of = (row: string[] = []) => [row[head.indexOf('lockedUntil')], row[head.indexOf('suspended')]]
+    expect([of(alice), of(bob)]).toEqual([
+      ['', ''],
+      ['', 'true'],
+    ])
   })
 
   test('HEAD is the headers alone', async () => {

@@ -1,6 +1,7 @@
 import { nodeCheck } from '../../lib/cli/doctor-checks'
 import { MemoryStore } from '../../lib/stores/memory'
 import type { StoreReport } from '../../lib/stores/store'
+import { engines } from '../../package.json'
 import { appWith, enrolled, fill, NEW, OLD, OTHER, put, run, sqliteApp } from './support'
 
 jest.setTimeout(30_000)
@@ -243,4 +244,12 @@ test.each([
   ['18.20.0', 'failed'],
 ])('Node %s: %s', (version, result) => {
   expect(nodeCheck(version).result).toBe(result)
+})
+
+test('the oldest Node that will do is the one that the package names', () => {
+  const named = />=(\d+)\.(\d+)$/.exec(engines.node) ?? []
+  const [major, minor] = named.slice(1).map(Number) as [number, number]
+  expect(
+    [`${major}.${minor}.0`, `${major}.${minor - 1}.9`].map((version) => nodeCheck(version).result),
+  ).toEqual(['ok', 'failed'])
 })

@@ -53,10 +53,15 @@ test('SIGTERM or SIGINT in the middle of a rotation: it stops, and goes on', asy
   expect(await opening(store, NEW)).toBe(rows)
 })
 
-test('ends although the config file left a timer and a connection open', async () => {
+test.each([
+  [
+    'left a timer and a connection open',
+    "setInterval(() => {}, 1000)\nrequire('net').createServer().listen(0)",
+  ],
+  ['never closes', ''],
+])('ends, with its exit code, although the config file %s', async (_what, opens) => {
   const cwd = folder({
-    'second-factor.config.cjs': `setInterval(() => {}, 1000)
-require('net').createServer().listen(0)
+    'second-factor.config.cjs': `${opens}
 module.exports = { keys: ['${NEW}'], store: { get: async () => null, compareAndSet: async () => false }, close: () => new Promise(() => {}) }`,
   })
   expect(await program(['status', 'a'], { cwd })).toMatchObject({

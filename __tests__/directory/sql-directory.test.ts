@@ -337,9 +337,8 @@ describe('what it is given', () => {
     expect(() => new SqlDirectory(database, options)).toThrow(expect.objectContaining({ code }))
   })
 
-  test('sync without a store', () => {
-    expect(() => new SqlDirectory(database, { statusColumn: 'x' }).sync()).toThrow(
-      expect.objectContaining({ code: 'SF_DIRECTORY_SYNC' }),
-    )
+  test('sync without a store rejects', async () => {
+    const syncing = new SqlDirectory(database, { statusColumn: 'x' }).sync()
+    await expect(syncing).rejects.toMatchObject({ code: 'SF_DIRECTORY_SYNC' })
   })
 })

@@ -76,10 +76,24 @@ describe('the package', () => {
         // What the tests guard is for those who have them.
         .filter((file) => file.endsWith('.md') && file !== 'testing.md' && file !== 'searches.md')
         .map((file) => `docs/${file}`),
+      // The first thing that the README shows.
+      'docs/pages.png',
       ...modules.flatMap((name) => [`dist/${name}.js`, `dist/${name}.d.ts`]),
       ...views,
     ]
     expect(packed.filter((file) => !file.endsWith('.map')).sort()).toEqual(needed.sort())
+  })
+
+  test('has what its pages link to', () => {
+    const pages = packed.filter((file) => file.endsWith('.md'))
+    const links = pages.flatMap((page) => {
+      const text = readFileSync(join(checkout, page), 'utf8')
+      // Whole addresses have a colon, and code has brackets of other kinds.
+      return [...text.matchAll(/\]\(([\w./-]+)(?:#[\w-]+)?\)/g)].map(([, to = '']) => [page, to] as const)
+    })
+    expect(links.length).toBeGreaterThan(pages.length)
+    const broken = links.filter(([page, to]) => !packed.includes(posix.join(posix.dirname(page), to)))
+    expect(broken).toEqual([])
   })
 
   test('has no map without its source', () => {

@@ -956,7 +956,7 @@ describe('at the start', () => {
     await expect(createWorld({ dealy: '1h' } as never)).rejects.toThrow(/option recovery\.dealy.*SF_OPTIONS/)
   })
 
-  test.each([0, 999, '0s', Number.POSITIVE_INFINITY, Number.NaN, -1, '31d'])(
+  test.each([0, 999, '0s', Number.POSITIVE_INFINITY, Number.NaN, -1, '31d', null])(
     'a delay of %s is refused',
     async (delay) => {
       await expect(createWorld({ delay } as never)).rejects.toThrow(/SF_DURATION/)

@@ -137,7 +137,7 @@ describe('its time', () => {
   test('comes after the delay and goes seven days later', () => {
     expect(claim(waiting, factor, START + DAY - 1)).toEqual({ record: waiting, outcome: null })
     const { record, outcome } = claim(waiting, factor, START + DAY)
-    expect(outcome).toEqual({ key: 'key-1', since: factor.since, usedAt: factor.lastUsedAt })
+    expect(outcome).toEqual({ since: factor.since, usedAt: factor.lastUsedAt })
     expect(record.request).toMatchObject({ state: 'completed', factorSince: factor.since, answers: {} })
     expect(claim(waiting, factor, START + 8 * DAY - 1).outcome).not.toBeNull()
     expect(claim(waiting, factor, START + 8 * DAY).outcome).toBeNull()

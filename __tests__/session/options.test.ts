@@ -2,6 +2,7 @@ import passport from 'passport'
 import { type Duration, milliseconds } from '../../lib/duration'
 import { ConfigurationError } from '../../lib/errors'
 import type { SecondFactorOptions } from '../../lib/options'
+import { createSecondFactor } from '../../lib/second-factor'
 import { readOptions } from '../../lib/settings'
 import { MemoryStore } from '../../lib/stores/memory'
 
@@ -142,6 +143,57 @@ test.each<[string, string, unknown]>([
   expect(complaint(() => readOptions(options as Options))).toBe(code)
 })
 
+test('null is refused for each option, and undefined is its default', () => {
+  const type = 'SF_OPTION_TYPE'
+  const codes: Record<keyof Options, string> = {
+    issuer: 'SF_ISSUER',
+    account: 'SF_ACCOUNT',
+    keys: 'SF_KEYS_MISSING',
+    store: 'SF_STORE',
+    path: type,
+    loginUrl: type,
+    logoutUrl: type,
+    challengeUrl: type,
+    returnTo: type,
+    support: type,
+    verifyPassword: type,
+    policy: type,
+    skip: type,
+    trustedDevices: type,
+    disable: type,
+    audit: type,
+    notify: type,
+    recovery: type,
+    eventOrigin: type,
+    onVerified: type,
+    onCancelled: type,
+    onUnavailable: type,
+    revalidateAfter: type,
+    storeTimeout: type,
+    isEnrolled: type,
+    backupCodes: type,
+    language: type,
+    locales: type,
+    views: type,
+    layout: type,
+    stylesheets: type,
+    csrf: type,
+    nonce: type,
+    contentSecurityPolicy: type,
+    formAction: type,
+    passport: type,
+    now: type,
+  }
+  const { issuer, account, keys, store, ...others } = codes
+  const complaints = Object.keys(codes).map((name) => [
+    name,
+    complaint(() => createSecondFactor({ ...needed, [name]: null } as Options)),
+  ])
+  expect(Object.fromEntries(complaints)).toEqual(codes)
+  const nothing = Object.fromEntries(Object.keys(others).map((name) => [name, undefined]))
+  expect(complaint(() => createSecondFactor({ ...needed, ...nothing } as Options))).toBeNull()
+})
+
 test.each([
   ['/two-factor/', '/two-factor'],
   ['/2fa', '/2fa'],
@@ -177,11 +229,15 @@ test('functions keep the `this` of the options', async () => {
     verifyPassword(_user: unknown, password: string) {
       return password === this.issuer
     },
+    now() {
+      return this.issuer.length
+    },
   }
-  const { policy, verifyPassword } = readOptions(options)
+  const { policy, verifyPassword, now } = readOptions(options)
   const [user, req] = [{} as Express.User, {} as Parameters<NonNullable<typeof policy>>[1]]
   expect(await policy?.(user, req)).toBe('required')
   expect(await verifyPassword?.(user, 'Acme', req)).toBe(true)
+  expect(now()).toBe(4)
 })
 
 describe('the account of a user', () => {

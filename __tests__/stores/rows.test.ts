@@ -46,13 +46,17 @@ describe('the rows of several accounts', () => {
 })
 
 describe('a damaged row', () => {
+  const copied = Object.assign(new TypeError('no number'), { name: 'DamagedRowError' })
+  const circular = new Error('its own cause')
+  circular.cause = circular
+
   test('is told by its name, also by a copy of this package, and as a cause', () => {
-    const copied = Object.assign(new TypeError('no number'), { name: 'DamagedRowError' })
     for (const error of [new DamagedRowError('no number'), copied, new Error('query', { cause: copied })])
       expect(tellsOfDamage(error)).toBe(true)
     for (const error of [
       new TypeError('no number'),
       new Error('', { cause: 'DamagedRowError' }),
+      circular,
       null,
       undefined,
     ])
@@ -60,7 +64,8 @@ describe('a damaged row', () => {
   })
 
   test('is replaced in a list, and another error is not', () => {
-    expect(inPlaceOfDamaged(new DamagedRowError('no number'))).toEqual(IN_PLACE)
+    for (const error of [new DamagedRowError('no number'), copied, new Error('query', { cause: copied })])
+      expect(inPlaceOfDamaged(error)).toEqual(IN_PLACE)
     const other = new Error('away')
     expect(() => inPlaceOfDamaged(other)).toThrow(other)
   })

@@ -29,7 +29,7 @@ export interface AccountStatus {
   methods: Method[]
   /** When it was enabled; null: it is not. */
   since: number | null
-  /** When it was turned off; null while it is on, and where it never was. */
+  /** When it was turned off or reset, on or not; null while it is on, and before all that. */
   disabledAt: number | null
   backupCodes: { remaining: number; total: number; generatedAt: number | null }
   /** When a second factor was last accepted; null: never. */

@@ -109,7 +109,10 @@ export function disable(record: AccountRecord, now: number): Ruling<{ epoch: num
   }
 }
 
-/** As if it had never been on, but for the epoch, which ends every session; for those who lost everything. */
+/**
+ * As if it had never been on, but for the epoch, which ends every session, and for `disabledAt`, by which the reset is on
+ * record, also where nothing was on; for those who lost everything.
+ */
 export function reset(record: AccountRecord, now: number): Ruling<{ wasEnabled: boolean }> {
   return {
     record: { ...EMPTY_RECORD, epoch: record.epoch + 1, disabledAt: now },

@@ -50,7 +50,7 @@ export interface AccountRecord {
   failures: Record<Guarded, Failures>
   /** When a second factor was last accepted, milliseconds since 1970, or null. */
   lastUsedAt: number | null
-  /** When it was turned off, milliseconds since 1970; null while it is on, and where it never was. */
+  /** When it was turned off or reset, on or not, milliseconds since 1970; null while it is on, and before all that. */
   disabledAt: number | null
   /** Browsers at which the user is not asked again. */
   devices: TrustedDevice[]
@@ -82,12 +82,15 @@ export function isEnrolled(record: AccountRecord): boolean {
   return record.totp !== null
 }
 
-/** The record as a new epoch begins: all sessions but the acting one lose their proof, and all devices their trust. */
+/**
+ * The record as a new epoch begins: all sessions lose their proof, and all devices their trust. Where a session brings it
+ * about, whoever called lets that one into the new epoch.
+ */
 export function inNewEpoch(record: AccountRecord): AccountRecord {
   return { ...record, epoch: record.epoch + 1, devices: [] }
 }
 
-/** All sessions but the acting one lose their proof. */
+/** All sessions lose their proof, and half logins end: no session asks for it. */
 export function revokeSessions(record: AccountRecord): Ruling<{ epoch: number }> {
   const next = inNewEpoch(record)
   return { record: next, outcome: { epoch: next.epoch } }

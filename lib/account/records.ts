@@ -1,5 +1,6 @@
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import type { Keyring } from '../crypto/keyring'
+import { storeTimeoutOf } from '../duration'
 import { ConfigurationError, UnavailableError } from '../errors'
 import { rowsOf } from '../stores/rows'
 import type { SecondFactorStore, StoredRecord } from '../stores/store'
@@ -48,8 +49,6 @@ export interface Row<R> {
   current: boolean
 }
 
-export type AccountRow = Row<AccountRecord>
-
 /** What a store's rows hold: the accounts themselves, or something else that is kept of each of them. */
 export interface Form<R> {
   /** The record of an account that has none yet. */
@@ -81,9 +80,15 @@ export class Records<R> {
 
   /**
    * @param now milliseconds since 1970
-   * @param patience milliseconds that one call may wait for the store
+   * @param patience milliseconds that one call may wait for the store; by default that of option `storeTimeout`
    */
-  constructor(form: Form<R>, store: SecondFactorStore, keyring: Keyring, now: () => number, patience = 5000) {
+  constructor(
+    form: Form<R>,
+    store: SecondFactorStore,
+    keyring: Keyring,
+    now: () => number,
+    patience = storeTimeoutOf(),
+  ) {
     this.#form = form
     this.#store = store
     this.#keyring = keyring

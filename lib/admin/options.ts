@@ -45,7 +45,7 @@ export function readAdminOptions(rooms: Rooms, given: AdminOptions, events: Seco
     'SF_ADMIN_AUTHORIZE',
     'Option authorize of adminRouter says who may administer: (req) => req.user.isAdmin === true',
   )
-  const { directory, limit = 50 } = given
+  const { directory, limit = 50, maxAge: age = '15m' } = given
   must(
     typeof directory?.list === 'function' &&
       (['get', 'totals', 'note'] as const).every((name) =>
@@ -55,7 +55,7 @@ export function readAdminOptions(rooms: Rooms, given: AdminOptions, events: Seco
     'Option directory of adminRouter is where your users are found: new SqlDirectory(database, options), ' +
       'joinedDirectory({ list }), or one of your own',
   )
-  const maxAge = milliseconds(given.maxAge ?? '15m', 'maxAge')
+  const maxAge = milliseconds(age, 'maxAge')
   must(
     maxAge >= SHORTEST_AGE,
     'SF_DURATION',

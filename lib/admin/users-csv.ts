@@ -63,6 +63,8 @@ const COLUMNS: [name: string, of: (user: ShownUser) => string | number | null][]
   ['backupCodesRemaining', ({ backupCodesRemaining }) => backupCodesRemaining],
   ['lastUsedAt', ({ lastUsedAt }) => iso(lastUsedAt)],
   ['lockedUntil', ({ lockedUntil }) => iso(lockedUntil)],
+  // Such a lock has no end, so that without it the user would look like one who is not locked.
+  ['suspended', ({ suspended }) => (suspended ? 'true' : null)],
 ]
 
 function linesOf(users: ShownUser[]): string {

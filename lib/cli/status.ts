@@ -86,7 +86,7 @@ function lines({
 function lockWords(locks: Record<Method, Lock | null>): string {
   return Object.entries(locks)
     .filter(([, lock]) => lock !== null)
-    .map(([method, lock]) => `${NAMES[method as Method] ?? method} ${until(lock as Lock)}`)
+    .map(([method, lock]) => `${NAMES[method as Method]} ${until(lock as Lock)}`)
     .join(', ')
 }
 

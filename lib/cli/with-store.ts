@@ -1,5 +1,6 @@
 import { Accounts } from '../account/accounts'
 import { AccountRecords } from '../account/records'
+import { TimeLimit } from '../account/time-limit'
 import { Keyring } from '../crypto/keyring'
 import { type Duration, storeTimeoutOf } from '../duration'
 import { ConfigurationError, UnavailableError } from '../errors'
@@ -62,7 +63,9 @@ export async function withStore(
     if (!(error instanceof UnavailableError || error instanceof ConfigurationError)) throw error
     throw new Failure(explained(error, hidden))
   } finally {
-    await within(CLOSING, close)
+    // Whatever there was to tell has been told. Its timer keeps the process alive, as that of `within.ts` would not: it must
+    // not end before its exit code is known.
+    await new TimeLimit(CLOSING).within(async () => close()).catch(() => {})
   }
 }
 
@@ -91,14 +94,4 @@ function keyringOf({ keys, keysFrom }: Configuration): Keyring {
   } catch (error) {
     throw new Failure(`The keys in ${keysFrom} are not right. ${reasonOf(error)}`)
   }
-}
-
-async function within(time: number, work: () => unknown): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const end = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, time)
-  })
-  // Whatever there was to tell has been told.
-  await Promise.race([Promise.resolve().then(work), end]).catch(() => {})
-  clearTimeout(timer)
 }

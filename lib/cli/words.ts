@@ -8,8 +8,8 @@ export function count(number: number): string {
 }
 
 /** 1 account, 2 accounts */
-export function some(number: number, one: string, many = `${one}s`): string {
-  return `${count(number)} ${number === 1 ? one : many}`
+export function some(number: number, one: string): string {
+  return `${count(number)} ${one}${number === 1 ? '' : 's'}`
 }
 
 /** A moment in milliseconds since 1970, as 2026-05-03 12:00:15 UTC. */

@@ -130,7 +130,7 @@ export class SqlDirectory implements UserDirectory {
    * @throws DirectorySyncError with what was reached, to go on from
    * @throws ConfigurationError `SF_DIRECTORY_SYNC`
    */
-  sync(options: SyncOptions = {}): Promise<DirectorySync> {
+  async sync(options: SyncOptions = {}): Promise<DirectorySync> {
     const store = this.#store
     if (!store || this.#layout.statusColumn === null) {
       throw new ConfigurationError(

@@ -30,7 +30,8 @@ const TOLD = [
   'recovery-completed',
 ] as const satisfies SecondFactorEvent['name'][]
 
-type Told = SecondFactorEvent<(typeof TOLD)[number]>
+/** One of them. */
+export type Told = SecondFactorEvent<(typeof TOLD)[number]>
 
 /** Whether the user is told of an event. Wrong passwords of somebody who is signed in are for the host to tell. */
 export function isTold(event: SecondFactorEvent): event is Told {
@@ -59,19 +60,12 @@ export function isProven({ name }: SecondFactorEvent): boolean {
 /** @param cancelUrl the whole URL at which a recovery is cancelled */
 export function noticeOf(event: Told, language: Language, cancelUrl: string | null = null): Notice {
   const { t } = language
-  if (cancelUrl !== null) {
-    return {
-      subject: t(`mail.subject.${event.name}`),
-      what: t(`mail.what.${event.name}`, paramsOf(event, language)),
-      steps: [t('mail.stopRecovery'), t('mail.changePassword')],
-      action: { label: t('mail.stop'), url: cancelUrl },
-    }
-  }
-  return {
-    subject: t(`mail.subject.${event.name}`),
-    what: t(`mail.what.${event.name}`, paramsOf(event, language)),
-    steps: [t('mail.changePassword'), ...stepsAfter(event.name, t)],
-  }
+  const subject = t(`mail.subject.${event.name}`)
+  const what = t(`mail.what.${event.name}`, paramsOf(event, language))
+  const changePassword = t('mail.changePassword')
+  if (cancelUrl === null) return { subject, what, steps: [changePassword, ...stepsAfter(event.name, t)] }
+  const action = { label: t('mail.stop'), url: cancelUrl }
+  return { subject, what, steps: [t('mail.stopRecovery'), changePassword], action }
 }
 
 function stepsAfter(name: Told['name'], t: Language['t']): string[] {

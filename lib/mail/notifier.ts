@@ -4,7 +4,7 @@ import type { AlsoTold, MailedOnly } from '../events/reporter'
 import type { Language, Languages } from '../pages/language'
 import { within } from '../within'
 import type { MailTemplates } from './message'
-import { isProven, isTold, noticeOf } from './notice'
+import { isProven, isTold, noticeOf, type Told } from './notice'
 import type { NotifyOptions, Recipient } from './options'
 import { warnOfFailedMails } from './warn-of-failed-mails'
 
@@ -61,12 +61,11 @@ export class Notifier implements AlsoTold {
   }
 
   async #send(
-    event: SecondFactorEvent,
+    event: Told,
     recipient: Recipient,
     asked: Language | null,
     cancelUrl: string | null,
   ): Promise<void> {
-    if (!isTold(event)) return
     // Mailers read a list in a text with commas, and send to each.
     if (!ONE_ADDRESS.test(recipient.address)) return this.#fail(event, 'not-an-address')
     try {

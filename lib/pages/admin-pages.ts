@@ -65,7 +65,6 @@ export type AdminPage =
       /** Requests to recover accounts, and how many of them are open (null: not counted yet); null: there are none ever. */
       recovery: { open: number | null } | null
       notice: AdminNotice | null
-      problem?: PageProblem
     }
   | {
       /** Asks for a reason and a code before somebody's second factor is taken off. */

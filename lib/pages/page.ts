@@ -106,7 +106,6 @@ export type Page =
       later: string | null
       /** Names the present set in the form, so that a reload of the answer is known. */
       set: string
-      problem?: PageProblem
     }
   | {
       name: 'challenge'
@@ -173,7 +172,7 @@ export type Page =
   | {
       /** Behind the link in a mail. */
       name: 'recovery-cancel'
-      state: RecoveryState | null
+      state: RecoveryState
       effectiveAt: Date | null
       ticket: string
     }

@@ -1,6 +1,7 @@
 import type { Request } from 'express'
 import { must, mustBeKnown, type NamesOf, typeName } from '../checks'
 import { type Duration, milliseconds } from '../duration'
+import { OWN_FIELDS } from '../own-fields'
 import { isSamePlace } from '../stores/place'
 import type { SecondFactorStore } from '../stores/store'
 import { DEFAULT_FIELDS } from './fields'
@@ -13,8 +14,8 @@ export interface RecoveryOptions<User = Express.User> {
    */
   store: SecondFactorStore
   /**
-   * What is asked, by the names of the form's fields. Their words are `recovery.fields.*` in the catalogues. Default
-   * `['firstName', 'lastName', 'phone']`.
+   * What is asked, by the names of the form's fields: up to ten, and none that our own forms have. Their words are
+   * `recovery.fields.*` in the catalogues. Default `['firstName', 'lastName', 'phone']`.
    */
   fields?: readonly string[]
   /**
@@ -56,8 +57,6 @@ const NAMES: NamesOf<RecoveryOptions> = {
   delay: true,
   approvals: true,
 }
-/** Names that our own forms use, of those that a field may have. */
-const TAKEN = ['code', 'reason', 'ticket']
 const MOST_FIELDS = 10
 /** Milliseconds. Without any time nobody could stop it. */
 const SHORTEST_DELAY = 1000
@@ -85,7 +84,7 @@ export function readRecoveryOptions(
     `Option recovery is { store, check, registered }, not ${typeName(given)}`,
   )
   mustBeKnown(given, NAMES, 'recovery.')
-  const { store, fields = DEFAULT_FIELDS, check, registered, approvals = 1 } = given
+  const { store, fields = DEFAULT_FIELDS, check, registered, approvals = 1, delay: waits = '24h' } = given
   must(
     (['get', 'compareAndSet', 'list', 'delete'] as const).every(
       (name) => typeof store?.[name] === 'function',
@@ -121,10 +120,11 @@ export function readRecoveryOptions(
       new Set(fields).size === fields.length &&
       fields.every(
         (name) =>
-          typeof name === 'string' && /^[A-Za-z][A-Za-z0-9]{0,39}$/.test(name) && !TAKEN.includes(name),
+          typeof name === 'string' && /^[A-Za-z][A-Za-z0-9]{0,39}$/.test(name) && !OWN_FIELDS.includes(name),
       ),
     'SF_RECOVERY',
-    `Option recovery.fields are up to ${MOST_FIELDS} different names of letters and digits: ['firstName', 'phone']`,
+    `Option recovery.fields are up to ${MOST_FIELDS} different names of letters and digits: ['firstName', 'phone']. ` +
+      `Those that our own forms have are taken: ${OWN_FIELDS.join(', ')}`,
   )
   for (const [name, value] of Object.entries({ check, registered })) {
     must(
@@ -138,9 +138,9 @@ export function readRecoveryOptions(
     'SF_RECOVERY',
     'Option recovery.approvals is how many administrators approve: 1 or 2',
   )
-  const delay = milliseconds(given.delay ?? '24h', 'recovery.delay')
+  const delay = milliseconds(waits, 'recovery.delay')
   // Less than a minute as a bare number was meant in seconds or hours.
-  const meant = typeof given.delay !== 'number' || delay >= 60_000
+  const meant = typeof waits !== 'number' || delay >= 60_000
   must(
     meant && delay >= SHORTEST_DELAY && delay <= LONGEST_DELAY,
     'SF_DURATION',

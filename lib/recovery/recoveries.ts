@@ -152,7 +152,7 @@ export class Recoveries {
   }
 
   /** What has become of the request that a ticket is of; null: it is of none. */
-  async viewByTicket({ accountId, key }: Named): Promise<RecoveryView | null> {
+  async viewByTicket({ accountId, key }: Named): Promise<(RecoveryView & { state: RecoveryState }) | null> {
     const hash = hashOfTicket(key)
     const record = await this.#recordOfTicket(accountId, hash)
     if (!record) return null

@@ -84,7 +84,7 @@ export interface FactorUse {
   since: number | null
   /** When a code was last accepted. */
   lastUsedAt: number | null
-  /** When it was turned off. */
+  /** When it was turned off or reset. */
   disabledAt?: number | null
 }
 
@@ -261,7 +261,7 @@ export type Cancellation = { cancelled: true } | { cancelled: false; reason: 'un
 export function cancel(
   record: RecoveryRecord,
   ticket: string | null,
-  factor: FactorUse | null,
+  factor: FactorUse,
   now: number,
 ): Ruling<Cancellation> {
   const { request } = record
@@ -287,7 +287,6 @@ export function stateByTicket(
 
 /** What an account is to be recovered from, if it is to be now. */
 export interface Due {
-  key: string
   /** When the factor that it takes off was enrolled, and when a code of it was last accepted. */
   since: number
   usedAt: number | null
@@ -300,7 +299,7 @@ export interface Due {
 export function claim(record: RecoveryRecord, factor: FactorUse, now: number): Ruling<Due | null> {
   const { request } = record
   if (!request || factor.since === null || !isUntouched(request, factor)) return { record, outcome: null }
-  const due = { key: request.key, since: factor.since, usedAt: factor.lastUsedAt }
+  const due = { since: factor.since, usedAt: factor.lastUsedAt }
   if (request.state === 'completed') return { record, outcome: due }
   const { effectiveAt } = request
   if (stateOf(request, factor, now) !== 'approved' || effectiveAt === null || now < effectiveAt) {

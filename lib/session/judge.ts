@@ -65,7 +65,8 @@ function isStillTrusted({ device }: VerifiedMarker, { devices = [] }: AccountVie
 }
 
 /**
- * Whether half a login goes on: for ten minutes, while enrolling as long as the enrolment.
+ * Whether half a login goes on: for ten minutes from when it came to be held, and for 15 more (as long as an enrolment
+ * lasts) while one is begun.
  *
  * @param view where the account was just read: another epoch ends it too
  */

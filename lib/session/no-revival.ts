@@ -21,7 +21,7 @@ const endedBy = new WeakMap<Store, Set<string>>()
 export function withoutRevival(req: Request, state: RequestState): void {
   const session = sessionOf(req)
   if (isSomebodys(req, session)) state.loadedSession = session.id
-  // Sessions without a store, in cookies as it were, are nobody's to look up.
+  // A request that is made up, as in a host's own tests, may have a session and no store: nothing is written there.
   const store = req.sessionStore as Store | undefined
   if (store && !endedBy.has(store)) watch(store)
 }

@@ -11,13 +11,15 @@ export class DamagedRowError extends TypeError {
  * @throws the error, where it is another one
  */
 export function inPlaceOfDamaged(error: unknown): StoredRecord {
-  if (error instanceof DamagedRowError) return { version: 0, activated: false, sealed: '' }
+  if (tellsOfDamage(error)) return { version: 0, activated: false, sealed: '' }
   throw error
 }
 
 /** Whether a row is damaged, and this says so. By name: the store may come from another copy of this package. */
 export function tellsOfDamage(error: unknown): boolean {
-  for (let each = error; each; each = (each as Error).cause) {
+  let each = error
+  // An error may be its own cause.
+  for (let depth = 0; each && depth < 5; depth++, each = (each as Error).cause) {
     if ((each as Error).name === 'DamagedRowError') return true
   }
   return false

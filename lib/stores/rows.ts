@@ -1,4 +1,4 @@
-import { tellsOfDamage } from './damaged'
+import { inPlaceOfDamaged } from './damaged'
 import type { SecondFactorStore, StoredRecord } from './store'
 
 /** The rows of several accounts, in the order of their ids, also from a store that has no `getMany`. */
@@ -12,9 +12,7 @@ export async function rowsOf(
       try {
         return await store.get(accountId)
       } catch (error) {
-        // Nothing opens it: this account is told of, and hides no other.
-        if (tellsOfDamage(error)) return { version: 0, activated: false, sealed: '' }
-        throw error
+        return inPlaceOfDamaged(error)
       }
     }),
   )

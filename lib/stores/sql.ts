@@ -38,8 +38,9 @@ const NAMES: NamesOf<SqlStoreOptions> = { table: true, migrate: true }
  * the app runs transactions on SQLite that await something, give its Kysely instance, not the connection below
  * it: they take turns on the one, on the other a write during such a transaction is refused.
  *
- * On SQLite it sets `synchronous=FULL` (the connection's), so that what was answered has reached the disk, and,
- * when it creates its table, `journal_mode=WAL` (the file's), so that reading and writing do not wait for each other.
+ * On SQLite it sets `synchronous=FULL` (the connection's), so that what was answered has reached the disk, and, on first
+ * use or else in `migrate()`, whether the table is there or not, `journal_mode=WAL` (the file's), so that reading and
+ * writing do not wait for each other.
  */
 export class SqlStore implements SecondFactorStore {
   readonly #table: OwnTable<AccountRow>
