@@ -32,8 +32,11 @@ export interface AccountName {
 
 /** How the host's own protection against request forgery is handed over. */
 export interface HostCsrf {
-  /** The token that the host's check expects, for the forms and for JSON clients. */
-  token(req: Request, res: Response): string
+  /**
+   * The token that the host's check expects, for the forms and for JSON clients. Left out where the check needs none,
+   * as one of `Origin` or `Sec-Fetch-Site`.
+   */
+  token?(req: Request, res: Response): string
   /** The name of the form field. Default `_csrf`. */
   field?: string
   /**

@@ -221,6 +221,7 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
 
   function formToken(req: Request, res: Response): FormToken {
     if (settings.csrf) {
+      if (!settings.csrf.token) return { field: settings.csrf.field ?? '_csrf', token: '' }
       const token = settings.csrf.token(req, res)
       if (typeof token === 'string' && token !== '') return { field: settings.csrf.field ?? '_csrf', token }
       throw new ConfigurationError('SF_CSRF', 'Option csrf.token answered with no text')

@@ -105,9 +105,11 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
   const { csrf } = given
   must(
     csrf === undefined ||
-      (typeof csrf?.token === 'function' && (csrf.verify === 'before' || typeof csrf.verify === 'function')),
+      ((csrf?.token === undefined || typeof csrf.token === 'function') &&
+        (csrf?.verify === 'before' || typeof csrf?.verify === 'function')),
     'SF_CSRF',
-    "Option csrf is { token(req, res), verify }: verify is a function, or 'before' where your own middleware has checked",
+    "Option csrf is { token(req, res), verify }: verify is a function, or 'before' where your own middleware has checked; " +
+      'without token where your check needs none',
   )
   if (csrf) mustBeKnown(csrf, { token: true, field: true, verify: true }, 'csrf.')
   must(
@@ -120,7 +122,7 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     must(
       value === undefined || typeof value === 'function',
       'SF_OPTION_TYPE',
-      `Option ${name} must be a function, not ${typeName(value)}`,
+      `Option ${name} must be a function, not ${typeName(value)}${name === 'policy' && typeof value === 'string' ? `: () => '${value}'` : ''}`,
     )
   }
   const backupCodes = given.backupCodes ?? 5
@@ -162,9 +164,11 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
   )
   const revalidateAfter = milliseconds(given.revalidateAfter ?? '60s', 'revalidateAfter')
   must(
-    revalidateAfter <= LONGEST_REST,
+    // Less than a second as a bare number was meant in seconds.
+    revalidateAfter <= LONGEST_REST &&
+      (revalidateAfter === 0 || revalidateAfter >= 1000 || typeof given.revalidateAfter === 'string'),
     'SF_DURATION',
-    "Option revalidateAfter is how long a session may go on that was revoked elsewhere: '60s', at most a day",
+    "Option revalidateAfter is how long a session may go on that was revoked elsewhere: '60s', at most a day (a bare number counts milliseconds)",
   )
   return {
     issuer,

@@ -5,6 +5,7 @@ import { createSecondFactor, MemoryStore, type SecondFactor, TotpStrategy } from
 import session from 'express-session'
 import { createTestApp, expresses, hostPassport, KEY, type User, users } from '../support/app'
 import { Client, enrol } from '../support/client'
+import { createEnrolledApp } from '../support/enrolled'
 import { FaultyStore } from '../support/faulty-store'
 
 /** What hosts do around the plugin, rightly and wrongly. */
@@ -460,4 +461,19 @@ test('enabling long after the login, where no password can be checked: out, in a
   await person.login()
   // What Passport's successReturnToOrRedirect reads, for hosts that use it.
   expect((await person.post('/two-factor/enable')).headers.location).toBe('/two-factor/enable')
+})
+
+test("a host's check that needs no token, as of Sec-Fetch-Site, guards our forms", async () => {
+  const { app, clock, phone } = await createEnrolledApp({
+    secondFactor: { csrf: { verify: (req) => req.headers['sec-fetch-site'] === 'same-origin' } },
+  })
+  const person = new Client(app, 'person')
+  await person.login()
+  clock.nextStep()
+  const code = phone.code()
+  const send = (site: string) =>
+    person.send('POST', '/two-factor/challenge', { code }, { 'sec-fetch-site': site })
+  expect((await person.get('/two-factor/challenge')).status).toBe(200)
+  expect((await send('cross-site')).status).toBe(403)
+  expect((await send('same-origin')).status).toBe(303)
 })

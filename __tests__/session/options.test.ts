@@ -37,7 +37,6 @@ test('four options are enough, and these are the others', () => {
   const { account, now, onUnavailable, eventOrigin, ...settings } = readOptions(needed)
   expect(settings).toEqual({
     issuer: 'Acme',
-    keys: [KEY],
     store: needed.store,
     path: '/two-factor',
     loginUrl: '/login',
@@ -139,6 +138,9 @@ test.each<[string, string, unknown]>([
   ['SF_DURATION', 'a revalidateAfter without end', { ...needed, revalidateAfter: Number.POSITIVE_INFINITY }],
   ['SF_DURATION', 'a revalidateAfter of a month', { ...needed, revalidateAfter: '30d' }],
   ['SF_DURATION', 'a revalidateAfter without a unit', { ...needed, revalidateAfter: '60' }],
+  ['SF_DURATION', 'a revalidateAfter in seconds', { ...needed, revalidateAfter: 60 }],
+  ['SF_CSRF', 'a csrf.token that is a text', { ...needed, csrf: { ...csrf, token: 'x' } }],
+  ['SF_CSRF', 'csrf that checks nothing', { ...needed, csrf: {} }],
 ])('%s: %s', (code, _what, options) => {
   expect(complaint(() => readOptions(options as Options))).toBe(code)
 })
