@@ -15,6 +15,7 @@ process.once('exit', () => rmSync(process.env.TEST_DATA_DIRECTORIES, { recursive
 module.exports = {
   testEnvironment: 'node',
   runtime: '<rootDir>/__tests__/support/quick-runtime.js',
+  testSequencer: '<rootDir>/__tests__/support/longest-first.js',
   // More than cores: browsers, servers and processes that tests start keep them waiting.
   maxWorkers: availableParallelism() + 1,
   // A busy machine may take its time.
