@@ -14,13 +14,15 @@ process.once('exit', () => rmSync(process.env.TEST_DATA_DIRECTORIES, { recursive
 /** @type {import('jest').Config} */
 module.exports = {
   testEnvironment: 'node',
+  runtime: '<rootDir>/__tests__/support/quick-runtime.js',
+  testSequencer: '<rootDir>/__tests__/support/longest-first.js',
   // More than cores: browsers, servers and processes that tests start keep them waiting.
   maxWorkers: availableParallelism() + 1,
   // A busy machine may take its time.
   testTimeout: 30_000,
   roots: ['<rootDir>/__tests__'],
   testMatch: ['**/*.test.ts'],
-  setupFiles: ['<rootDir>/__tests__/support/quick-scrypt.js'],
+  setupFiles: ['<rootDir>/__tests__/support/quick-scrypt.js', '<rootDir>/__tests__/support/short-traces.js'],
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',

@@ -28,12 +28,11 @@ export function mustBeKnown<Options extends object>(
     code,
     `${within === '' ? 'createSecondFactor' : within.replace(/\.$/, '')} takes an object of options, not ${typeName(given)}. ${all}`,
   )
-  for (const name of Object.keys(given)) {
-    must(
-      Object.hasOwn(names, name),
-      code,
-      `There is no option ${within}${name}.${didYouMean(name, known)} ${all}`,
-    )
+  // Which was meant takes time to find: only where it has to be said.
+  const unknown = Object.keys(given).find((name) => !Object.hasOwn(names, name))
+  if (unknown !== undefined) {
+    const meant = didYouMean(unknown, known)
+    throw new ConfigurationError(code, `There is no option ${within}${unknown}.${meant} ${all}`)
   }
 }
 

@@ -78,12 +78,9 @@ function check(options: RequirementOptions): void {
     typeof options === 'object' && options !== null && !Array.isArray(options),
     `A gate is not made with ${typeName(options)}`,
   )
-  for (const name of Object.keys(options)) {
-    must(
-      Object.hasOwn(NAMES, name),
-      `A gate has no option ${name}.${didYouMean(name, Object.keys(NAMES))} In full`,
-    )
-  }
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(NAMES, name))
+  if (unknown !== undefined)
+    must(false, `A gate has no option ${unknown}.${didYouMean(unknown, Object.keys(NAMES))} In full`)
   const { methods, returnTo } = options
   must(
     methods === undefined ||
