@@ -291,6 +291,20 @@ describeWith(['chromium'], 'what people see', () => {
     expect(await visit.page.locator('.sf-card').evaluate(borderOf)).toBe('1px')
   })
 
+  test('a page that is always light says so, and the card is light in dark mode, too', async () => {
+    const visit = await arrive({}, 'en')
+    const { page } = visit
+    await visit.login()
+    await page.goto(visit.url())
+    const ground = () => page.locator('.sf-card').evaluate(groundOf)
+    await page.emulateMedia({ colorScheme: 'light' })
+    const light = await ground()
+    await page.emulateMedia({ colorScheme: 'dark' })
+    expect(await ground()).not.toBe(light)
+    await page.locator('html').evaluate((root) => root.setAttribute('data-theme', 'light'))
+    expect(await ground()).toBe(light)
+  })
+
   test('files of the host replace ours, one by one', async () => {
     const visit = await arrive({ views: join(fixtures, 'own-views'), support: 'help@example.com' })
     await visit.login()
@@ -410,6 +424,13 @@ function smallTargets(card: unknown): string[] {
 function topOf(element: { getBoundingClientRect(): { top: number }; ownerDocument: unknown }): number {
   const { defaultView } = element.ownerDocument as { defaultView: { scrollY: number } }
   return element.getBoundingClientRect().top + defaultView.scrollY
+}
+
+function groundOf(element: unknown): string {
+  const { ownerDocument } = element as {
+    ownerDocument: { defaultView: { getComputedStyle(of: unknown): { backgroundColor: string } } }
+  }
+  return ownerDocument.defaultView.getComputedStyle(element).backgroundColor
 }
 
 function borderOf(element: unknown): string {
