@@ -11,8 +11,9 @@ export async function completeIfDue(visit: Visit): Promise<boolean> {
   const { rooms, req, account, marker, state } = visit
   const { recovery } = rooms
   if (!recovery || state.state !== 'pending' || !isHeld(marker)) return false
-  if (!(await recovery.due.complete(req, account.id, visit.status as AccountStatus))) return false
-  const { epoch, mustEnrol } = await rooms.views.read(account.id)
+  const recovered = await recovery.due.complete(req, account.id, visit.status as AccountStatus)
+  if (!recovered) return false
+  const { epoch, mustEnrol } = recovered
   if (!mustEnrol) {
     await visit.sessionIsOver()
     return true

@@ -1,4 +1,5 @@
 import type { Request } from 'express'
+import type { AccountStatus } from '../account/accounts'
 import { UnavailableError } from '../errors'
 import type { Reporter } from '../events/reporter'
 import type { Recoveries } from '../recovery/recoveries'
@@ -16,12 +17,25 @@ export class DueRecovery {
   ) {}
 
   /**
-   * Whether the account is another one now: it has just lost its factors, here or in another process.
+   * The account as it is now, where it has just lost its factors, here or in another process; null: nothing has changed.
    *
-   * Where the requests cannot be read, or not at once, the account stays as protected as it was, and a code still lets its owner in.
+   * Where the requests cannot be read, or not at once, the account stays as protected as it was, and a code still lets its
+   * owner in.
+   *
+   * @throws UnavailableError where it cannot be read what the account is now
    */
-  async complete(req: Request, accountId: string, factor: FactorUse): Promise<boolean> {
-    if (!factor.enabled) return false
+  async complete(req: Request, accountId: string, factor: FactorUse): Promise<AccountStatus | null> {
+    if (!factor.enabled || !(await this.#carriedOut(req, accountId, factor))) return null
+    try {
+      return await this.views.read(accountId)
+    } catch (error) {
+      // An answer must not say that nothing was changed.
+      if (error instanceof UnavailableError) error.uncertain = true
+      throw error
+    }
+  }
+
+  async #carriedOut(req: Request, accountId: string, factor: FactorUse): Promise<boolean> {
     try {
       const work = this.recoveries.complete(accountId, factor)
       const recovered = await this.reporter.evenIfLate(req, work, (outcome) => {

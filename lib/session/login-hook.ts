@@ -159,8 +159,8 @@ export class LoginHook {
     const proven =
       present?.state === 'verified' && present.accountId === account.id && present.epoch === status.epoch
     // Whoever has a second factor after all loses nothing; and remember-me logs in at every request.
-    if (!this.due || proven || !(await this.due.complete(req, account.id, status))) return status
-    return this.views.read(account.id)
+    if (!this.due || proven) return status
+    return (await this.due.complete(req, account.id, status)) ?? status
   }
 
   /** Held, or let in: with the proof that this session has, with what stands in for one, or since none is needed. */

@@ -12,6 +12,7 @@ export const groups = {
   records: {
     'account/records': ['account/records'],
     'account/late': ['account/records'],
+    'account/sound-clock': ['account/records', 'search/clock'],
     'account/time-limit': ['account/time-limit'],
     'account/record': ['account/records', 'account/devices'],
     'account/accounts': ['account/accounts', 'account/devices'],
@@ -24,6 +25,8 @@ export const groups = {
   },
   sessions: {
     'session/account-views': ['session/account-views'],
+    'session/no-revival': ['session/no-revival'],
+    'session/withhold': ['session/withhold'],
     'session/return-to': ['session/return-to'],
     'session/verify-session': ['session/verify-session'],
   },
