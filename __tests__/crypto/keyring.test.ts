@@ -173,6 +173,16 @@ describe('rotating keys', () => {
     expect(() => ring.open('a', 'c', sealed)).toThrow(UnavailableError)
   })
 
+  test('also for whom it has just opened something of the old one, and the other way round', () => {
+    const one = new Keyring([NEW, OLD])
+    expect(one.open('a', 'c', sealedBefore)).toBe('secret')
+    const sealed = one.seal('a', 'c', 'secret')
+    expect(newOnly.open('a', 'c', sealed)).toBe('secret')
+    expect(one.open('a', 'c', sealedBefore)).toBe('secret')
+    const other = one.seal('b', 'c', 'secret')
+    expect(newOnly.open('b', 'c', other)).toBe('secret')
+  })
+
   test('tells what the first key sealed from what older ones did', () => {
     expect(both.isCurrent(sealedBefore)).toBe(false)
     expect(both.isCurrent(both.seal('a', 'c', 'secret'))).toBe(true)

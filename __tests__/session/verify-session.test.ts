@@ -14,7 +14,7 @@ import {
   users,
 } from '../support/app'
 import { Client, enrol } from '../support/client'
-import { createEnrolledApp, signIn } from '../support/enrolled'
+import { createEnrolledApp, putEnrolled, signIn } from '../support/enrolled'
 import { FaultyStore } from '../support/faulty-store'
 import { change, RecordingSessions, read, type Stored, sessionIdOf } from '../support/sessions'
 
@@ -149,6 +149,15 @@ describe('the states of a session', () => {
     expect(await unseen('u-bob')).toEqual({ ...byProvider, user: bob })
     expect(await look(foreign)).toEqual({ ...byProvider, user: bob })
     expect(await look(seen)).toEqual({ ...NOBODY, state: 'unenrolled', user: bob })
+  })
+
+  test('one that was seen is asked for the code that its account has by now, whatever the provider says', async () => {
+    let skip = false
+    const { look, login, store, clock } = await world({ skip: () => skip, revalidateAfter: 0 })
+    const seen = await login('bob')
+    await putEnrolled(store, clock, 'bob')
+    skip = true
+    expect((await look(seen)).state).not.toBe('verified')
   })
 
   test('a user whose serialized id is 0 is one', async () => {
