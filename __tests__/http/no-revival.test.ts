@@ -157,6 +157,24 @@ describe.each(Object.entries(expresses))('%s: a request that is held back', (_na
     })
   })
 
+  test('its proof goes into no new login where the session is signed out while it is looked up', async () => {
+    const { client, phone, clock, sessionStore, held } = await holdingApp()
+    await signIn(client, phone, clock)
+    const caller = client.copy()
+    let answer: Promise<{ status: number }> | undefined
+    const goOn = await new Promise<() => void>((looked) => {
+      const fromNowOn = async () => {
+        sessionStore.answers = looked
+      }
+      answer = held(caller, 'POST', '/login', { username: 'alice', password: PASSWORD }, fromNowOn)
+    })
+    sessionStore.answers = (done) => done()
+    await signOut(client)
+    goOn()
+    expect((await answer)?.status).toBe(403)
+    expect((await caller.get('/vault')).body.code).toBe('second_factor_required')
+  })
+
   test('a login in a session that is still there keeps its proof', async () => {
     const { client, phone, clock, held } = await holdingApp()
     await signIn(client, phone, clock)

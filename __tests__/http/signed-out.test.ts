@@ -6,7 +6,7 @@ import { createTestApp, expresses, hostPassport, type TestAppOptions } from '../
 import { Authenticator } from '../support/authenticator'
 import { Client } from '../support/client'
 import { createEnrolledApp, signIn } from '../support/enrolled'
-import { signOut, signOutElsewhere } from '../support/held-requests'
+import { HeldRequests, signOut, signOutElsewhere } from '../support/held-requests'
 import { HeldStore } from '../support/held-store'
 
 // A code is on its way to the store when its session is signed out, in another tab or by another process.
@@ -77,6 +77,29 @@ describe.each(Object.entries(expresses))('%s', (_name, express) => {
     )
     isTurnedAway(answer, kind)
     await isSignedOut(client, thief)
+  })
+
+  test.each(kinds)('the code of half a login whose ten minutes end meanwhile, of a %s', async (kind) => {
+    const requests = new HeldRequests()
+    const { app, store, phone, clock } = await held({
+      express,
+      between: (host) => host.use(requests.middleware),
+    })
+    // On its way to us, and on its way to the store.
+    for (const where of ['body', 'store']) {
+      const client = new Client(app, kind)
+      await client.login()
+      clock.nextStep()
+      const { csrfToken } = (await client.as('program').get(CHALLENGE)).body
+      const form = { code: phone.code(600 / 30), _csrf: csrfToken }
+      const later = async () => clock.forward(600)
+      const answer =
+        where === 'body'
+          ? await requests.during(later, client, 'POST', CHALLENGE, form)
+          : await during(later, store, () => client.send('POST', CHALLENGE, { ...form, code: phone.code() }))
+      isTurnedAway(answer, kind)
+      await isSignedOut(client)
+    }
   })
 
   test.each(cases)('the code of a step-up, of a %s, signed out %s: nobody is', async (kind, _where, out) => {
