@@ -1,4 +1,4 @@
-import express from 'express'
+import express, { type Request } from 'express'
 import {
   createSecondFactor,
   MemoryStore,
@@ -10,7 +10,7 @@ import {
   SqlStore,
   TotpStrategy,
 } from 'express-second-factor'
-import { KEY, type User } from './support/app'
+import { hostPassport, KEY, type User } from './support/app'
 
 /** Most of mistakes.test.ts is what the compiler refuses already. Never run: `npm run check` compiles it. */
 export function mistaken(
@@ -56,4 +56,17 @@ export function mistaken(
   // @ts-expect-error: no function
   const recipients: NotifyOptions['recipients'] = ['a@b.example']
   void recipients
+}
+
+/** What Passport's own calls take of ours. */
+export function rememberMe(req: Request, user: Express.User): void {
+  req.login(user, { session: true, freshLogin: false }, () => {})
+  req.logIn(user, { session: true, freshLogin: true }, () => {})
+  hostPassport.authenticate('remember-me', { freshLogin: false })
+  // @ts-expect-error: misspelt
+  req.login(user, { session: true, freshlogin: false }, () => {})
+  // @ts-expect-error: misspelt
+  hostPassport.authenticate('remember-me', { freshlogin: false })
+  // @ts-expect-error: a text
+  req.login(user, { session: true, freshLogin: 'no' }, () => {})
 }

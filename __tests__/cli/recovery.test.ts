@@ -11,6 +11,7 @@ import {
   enrolled,
   fill,
   NEW,
+  name,
   OLD,
   OTHER,
   opening,
@@ -140,6 +141,42 @@ describe('a store of a config file', () => {
     expect((await run(['rotate'], app)).code).toBe(0)
     expect(await openingRequests(requests, NEW)).toEqual(['alice', 'bob', 'carol'])
     expect((await json([], app)).finding).toMatchObject({ result: 'ok' })
+  })
+
+  // A page of a list is 200 rows.
+  test.each<[number, string]>([
+    [3, 'all 3 records of option recovery open'],
+    [200, 'all 200 records of option recovery open'],
+    [201, 'the first 200 records (there are more) of option recovery open'],
+  ])('doctor --quick, and Ctrl-C after the first look, with %i requests: %s', async (count, said) => {
+    const requests = new MemoryStore()
+    const ids = Array.from({ length: count }, (_, index) => name(index))
+    await ask(requests, NEW, ...ids)
+    const app = appWith(new MemoryStore(), { recovery: { store: requests } })
+    const quick = await json(['--quick'], app)
+    expect(quick.finding).toMatchObject({ result: 'ok', message: expect.stringContaining(said) })
+
+    const stop = new AbortController()
+    const { list } = requests
+    requests.list = function (...page) {
+      stop.abort()
+      return list.apply(this, page)
+    }
+    const stopped = await run(['doctor'], { ...app, signal: stop.signal })
+    expect([stopped.code, stopped.stdout]).toEqual([130, expect.stringContaining(said)])
+    requests.list = list
+    const whole = await json([], app)
+    expect(whole.finding?.message).toMatch(`all ${count} records`)
+  })
+
+  test('Ctrl-C before the first look says nothing about nobody', async () => {
+    const { app } = await twoStores()
+    const stop = new AbortController()
+    stop.abort()
+    const { code, stdout } = await run(['doctor'], { ...app, signal: stop.signal })
+    expect(code).toBe(130)
+    expect(stdout).toContain('all 5 records open')
+    expect(stdout).toContain('all 3 records of option recovery open')
   })
 
   test('without it, doctor and rotate say that they did not look', async () => {

@@ -3,10 +3,20 @@ import { type AddressInfo, connect } from 'node:net'
 import express from 'express'
 import { createSecondFactor, MemoryStore, type SecondFactor, TotpStrategy } from 'express-second-factor'
 import session from 'express-session'
-import { createTestApp, expresses, hostPassport, KEY, type User, users } from '../support/app'
+import {
+  createTestApp,
+  expresses,
+  hostPassport,
+  KEY,
+  PASSWORD,
+  type TestAppOptions,
+  type User,
+  users,
+} from '../support/app'
 import { Client, enrol } from '../support/client'
 import { createEnrolledApp } from '../support/enrolled'
 import { FaultyStore } from '../support/faulty-store'
+import { createPlainApp } from '../support/sessions'
 
 /** What hosts do around the plugin, rightly and wrongly. */
 const expressUser = (name: string) => users[name] as unknown as Express.User
@@ -140,6 +150,41 @@ describe('what cannot be safe is refused', () => {
     const client = new Client(app)
     await client.login()
     expect((await client.post('/two-factor/enable', {}, '/two-factor')).body.code).toBe('csrf')
+  })
+})
+
+describe("the first request of a session from before the plugin, where the host's own check has let a form in", () => {
+  const csrf = { token: () => 'host-token', verify: 'before' as const }
+
+  async function firstRequest(body: object, options: TestAppOptions['secondFactor'] = {}) {
+    const sessionStore = new session.MemoryStore()
+    const old = new Client(createPlainApp(sessionStore))
+    await old.login('bob')
+    const client = new Client(createTestApp({ sessionStore, secondFactor: { csrf, ...options } }).app)
+    client.cookies = old.cookies
+    const answer = await client.send('POST', '/two-factor/enable', { ...body })
+    return { answer, account: (await client.get('/account')).body }
+  }
+
+  test.each<[string, object, number, string | undefined]>([
+    ['without the password', {}, 403, 'password_required'],
+    ['with it', { password: PASSWORD }, 201, undefined],
+  ])('enabling %s: as usual, and not signed out', async (_what, body, status, code) => {
+    const { answer, account } = await firstRequest(body)
+    expect([answer.status, answer.body.code]).toEqual([status, code])
+    expect(account).toEqual({ user: users.bob, state: 'unenrolled' })
+  })
+
+  test('by a provider that has asked for a second factor, too', async () => {
+    const { answer, account } = await firstRequest({ password: PASSWORD }, { skip: () => true })
+    expect([answer.status, answer.body.code]).toEqual([201, undefined])
+    expect(account).toEqual({ user: users.bob, state: 'verified' })
+  })
+
+  test('who must enrol may', async () => {
+    const { answer, account } = await firstRequest({ password: PASSWORD }, { policy: () => 'required' })
+    expect([answer.status, answer.body.code]).toEqual([201, undefined])
+    expect(account).toEqual({ state: 'must-enrol' })
   })
 })
 

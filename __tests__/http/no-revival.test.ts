@@ -1,9 +1,9 @@
-import { EventEmitter, once } from 'node:events'
 import type express from 'express'
 import session from 'express-session'
-import { createTestApp, expresses, type TestAppOptions } from '../support/app'
+import { createTestApp, expresses, PASSWORD, type TestAppOptions } from '../support/app'
 import { Client } from '../support/client'
 import { createEnrolledApp, signIn } from '../support/enrolled'
+import { HeldRequests, signOut, signOutElsewhere } from '../support/held-requests'
 
 /** A session store that counts what it writes, and can be away. */
 class CountingStore extends session.MemoryStore {
@@ -28,17 +28,12 @@ describe.each(Object.entries(expresses))('%s: a request that is held back', (_na
   /** An app whose requests wait where they are told to, between `session()` and the routes. */
   async function holdingApp(options: TestAppOptions = {}) {
     const sessionStore = new CountingStore()
-    const events = new EventEmitter()
+    const requests = new HeldRequests()
     const made = await createEnrolledApp({
       express,
       sessionStore,
       ...options,
-      between: (app) =>
-        app.use((req, _res, next) => {
-          if (!req.headers['x-hold']) return next()
-          events.once('release', () => next())
-          events.emit('held')
-        }),
+      between: (app) => app.use(requests.middleware),
       routes: (app: express.Express) => {
         const put: express.RequestHandler = (req, res) => {
           Object.assign(req.session, { cart: 'a book' })
@@ -46,24 +41,22 @@ describe.each(Object.entries(expresses))('%s: a request that is held back', (_na
         }
         app.post('/cart', put)
         app.get('/cart', put)
+        // As apps do once a name was changed.
+        app.post('/profile', (req, res, next) => {
+          if (!req.user) return res.sendStatus(401)
+          req.login(req.user, (error) => (error ? next(error) : res.json({ saved: true })))
+        })
       },
     })
     const client = new Client(made.app)
     /** Sends it, signs the session out meanwhile, or does something else, and lets the request go on. */
-    async function held(
+    const held = (
       caller: Client,
       method: string,
       path: string,
       body?: object,
-      meanwhile: () => Promise<unknown> = () => caller.copy().as('program').send('POST', '/logout', {}),
-    ) {
-      const reached = once(events, 'held')
-      const answer = caller.send(method, path, body as Record<string, unknown>, { 'x-hold': '1' })
-      await reached
-      await meanwhile()
-      events.emit('release')
-      return answer
-    }
+      meanwhile: () => Promise<unknown> = () => signOut(caller),
+    ) => requests.during(meanwhile, caller, method, path, body)
     /** What somebody sees who has the cookies of before. */
     const revived = async (thief: Client) => (await thief.get('/two-factor')).body.code
     const kept = () => JSON.stringify((sessionStore as unknown as { sessions: object }).sessions)
@@ -139,6 +132,55 @@ describe.each(Object.entries(expresses))('%s: a request that is held back', (_na
     goOn()
     await answer
     expect(await revived(thief)).toBe('not_authenticated')
+  })
+
+  describe.each<[string, (store: CountingStore, client: Client) => Promise<unknown>]>([
+    ['here', (_store, client) => signOut(client)],
+    ['by another process', signOutElsewhere],
+  ])('its proof goes into no new login where the session was signed out %s', (_where, out) => {
+    test.each<[string, string, object]>([
+      ['a password', '/login', { username: 'alice', password: PASSWORD }],
+      ['a route that logs its user in again', '/profile', {}],
+    ])('%s', async (_what, path, body) => {
+      const { client, phone, clock, sessionStore, held, revived } = await holdingApp()
+      await signIn(client, phone, clock)
+      const caller = client.copy()
+      const answer = await held(caller, 'POST', path, body, () => out(sessionStore, client.copy()))
+      expect([answer.status, answer.body.code]).toEqual([403, 'second_factor_required'])
+      expect(await revived(client)).toBe('not_authenticated')
+      for (const gate of ['/vault', '/transfer']) {
+        expect([gate, (await caller.get(gate)).body.code]).toEqual([gate, 'second_factor_required'])
+      }
+      clock.nextStep()
+      expect((await caller.challenge(phone.code())).status).toBe(200)
+      expect((await caller.get('/transfer')).status).toBe(200)
+    })
+  })
+
+  test('its proof goes into no new login where the session is signed out while it is looked up', async () => {
+    const { client, phone, clock, sessionStore, held } = await holdingApp()
+    await signIn(client, phone, clock)
+    const caller = client.copy()
+    let answer: Promise<{ status: number }> | undefined
+    const goOn = await new Promise<() => void>((looked) => {
+      const fromNowOn = async () => {
+        sessionStore.answers = looked
+      }
+      answer = held(caller, 'POST', '/login', { username: 'alice', password: PASSWORD }, fromNowOn)
+    })
+    sessionStore.answers = (done) => done()
+    await signOut(client)
+    goOn()
+    expect((await answer)?.status).toBe(403)
+    expect((await caller.get('/vault')).body.code).toBe('second_factor_required')
+  })
+
+  test('a login in a session that is still there keeps its proof', async () => {
+    const { client, phone, clock, held } = await holdingApp()
+    await signIn(client, phone, clock)
+    const answer = await held(client, 'POST', '/profile', {}, async () => {})
+    expect(answer.body).toEqual({ saved: true })
+    expect((await client.get('/transfer')).status).toBe(200)
   })
 
   test('writes as ever where nobody has signed out', async () => {

@@ -1,5 +1,8 @@
 import type { Policy } from 'express-second-factor'
-import { expresses, type TestAppOptions } from '../support/app'
+import { type AccountRecord, EMPTY_RECORD } from '../../lib/account/record'
+import { AccountRecords } from '../../lib/account/records'
+import { Keyring } from '../../lib/crypto/keyring'
+import { expresses, KEY, type TestAppOptions } from '../support/app'
 import { Authenticator } from '../support/authenticator'
 import { Client } from '../support/client'
 import { Clock } from '../support/clock'
@@ -201,6 +204,22 @@ describe('a demand', () => {
     await signIn(alice, phone, clock)
     demand.is = 'required'
     expect((await alice.get('/account')).body.state).toBe('verified')
+  })
+
+  test('holds a new login in a session whose proof is of a factor that is not there any more', async () => {
+    const { app, store, phone, clock, demand } = await demanding('required')
+    const client = new Client(app)
+    await signIn(client, phone, clock)
+    // As by a backup that was put back: of the same epoch, which is remembered for a minute.
+    const records = new AccountRecords(store, new Keyring([KEY]), clock.now)
+    const bare = ({ epoch }: AccountRecord) => ({ record: { ...EMPTY_RECORD, epoch }, outcome: null })
+    await records.transact('u-alice', bare)
+    const login = await client.login()
+    expect([login.status, login.body.code]).toEqual([403, 'enrolment_required'])
+    expect((await client.get('/vault')).body.code).toBe('enrolment_required')
+    demand.is = 'optional'
+    expect((await client.login()).headers.location).toBe('/account')
+    expect((await client.get('/factor')).body.state).toBe('unenrolled')
   })
 
   test('that is there when it is turned off elsewhere: the others are out', async () => {

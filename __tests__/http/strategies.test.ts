@@ -1,10 +1,11 @@
 import type { ErrorRequestHandler, Express, RequestHandler } from 'express'
 import { BackupCodeStrategy, type SecondFactor, TotpStrategy } from 'express-second-factor'
 import { Passport } from 'passport'
-import { createTestApp, expresses, hostPassport, PASSWORD, type TestAppOptions } from '../support/app'
+import { createTestApp, expresses, hostPassport, PASSWORD, type TestAppOptions, users } from '../support/app'
 import { Client, enrol } from '../support/client'
 import { createEnrolledApp, putEnrolled, signIn } from '../support/enrolled'
 import { dump, FaultyStore } from '../support/faulty-store'
+import { HeldRequests, signOut, signOutElsewhere } from '../support/held-requests'
 import { sessionIdOf } from '../support/sessions'
 
 /** The host's own routes: nothing but strategies. */
@@ -26,6 +27,12 @@ function strategyRoutes(app: Express, secondFactor: SecondFactor): void {
   app.post('/pin', authenticate('totp-pin'), done)
   app.post('/return', authenticate('totp', { successReturnToOrRedirect: '/inside' }))
   app.post('/no-session', authenticate('totp', { session: false }), done)
+  // A token in a header, as it were: somebody else for this request.
+  app.post('/as-bob', (req, _res, next) => {
+    req.user = users.bob as Express.User
+    next()
+  })
+  app.post('/as-bob', authenticate(['totp', 'backup-code']), done)
   app.post('/callback', (req, res, next) => {
     authenticate('totp', (error: unknown, user: Express.User | false, info: unknown, status: unknown) => {
       if (error) return next(error)
@@ -426,6 +433,72 @@ describe.each(Object.entries(expresses))('%s', (_name, express) => {
     expect((await client.get('/vault')).status).toBe(403)
     expect((await client.send('POST', '/totp', { code: bobs.phone.code() })).body.user.id).toBe('u-bob')
     expect((await client.get('/vault')).body).toEqual({ vault: 'u-bob' })
+  })
+
+  test('a user of this request alone is not logged in by the code of the session’s', async () => {
+    const store = new FaultyStore()
+    const { app, phone, backupCodes, clock } = await enrolled({ express, store })
+    const client = new Client(app)
+    await signIn(client, phone, clock)
+    clock.nextStep()
+    const before = await dump(store)
+    for (const code of [phone.code(), backupCodes[0]]) {
+      expect((await client.send('POST', '/as-bob', { code })).status).toBe(401)
+      expect((await client.get('/account')).body).toEqual({ user: users.alice, state: 'verified' })
+    }
+    expect(await dump(store)).toBe(before)
+    expect((await client.send('POST', '/totp', { code: phone.code() })).body.user).toEqual(users.alice)
+  })
+
+  describe('a code whose request was held back is not spent on a login that ended meanwhile', () => {
+    async function holding() {
+      const requests = new HeldRequests()
+      const store = new FaultyStore()
+      const between: TestAppOptions['between'] = (app) => app.use(requests.middleware)
+      const made = await enrolled({ express, store, between })
+      const client = new Client(made.app)
+      await client.login()
+      made.clock.nextStep()
+      /** Ends the half login while a code is on its way, by itself; and tries the code in a new one. */
+      const held = async (meanwhile: () => Promise<unknown> | unknown, code = made.phone.code()) => {
+        const before = await dump(store)
+        const answer = await requests.during(meanwhile, client.copy(), 'POST', '/callback', { code })
+        expect(answer.body).toMatchObject({ refused: { code: 'not_authenticated' }, status: 401 })
+        expect(await dump(store)).toBe(before)
+        expect((await client.get('/vault')).status).toBe(401)
+        return async () => {
+          await client.login()
+          return (await client.send('POST', '/totp', { code })).status
+        }
+      }
+      return { ...made, client, held }
+    }
+
+    test('signed out here', async () => {
+      const { client, held } = await holding()
+      const again = await held(() => signOut(client))
+      expect(await again()).toBe(200)
+    })
+
+    test('signed out by another process, more than a second after the request began', async () => {
+      const { client, sessionStore, held } = await holding()
+      const { now } = performance
+      try {
+        const again = await held(async () => {
+          await signOutElsewhere(sessionStore, client)
+          jest.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 1001)
+        })
+        expect(await again()).toBe(200)
+      } finally {
+        jest.restoreAllMocks()
+      }
+    })
+
+    test('held until its ten minutes are over', async () => {
+      const { clock, phone, held } = await holding()
+      const again = await held(() => clock.forward(600), phone.code(600 / 30))
+      expect(await again()).toBe(200)
+    })
   })
 
   test('a session that was revoked meanwhile is nobody, and the code is not spent', async () => {

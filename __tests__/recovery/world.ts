@@ -1,4 +1,9 @@
-import { MemoryStore, type SecondFactorEvent, type SecondFactorOptions } from 'express-second-factor'
+import {
+  MemoryStore,
+  type SecondFactorEvent,
+  type SecondFactorOptions,
+  type UserDirectory,
+} from 'express-second-factor'
 import { createTestApp, type TestApp, type TestAppOptions, type User, users } from '../support/app'
 import { Client } from '../support/client'
 import { type Factor, putEnrolled, signIn } from '../support/enrolled'
@@ -32,7 +37,7 @@ export interface World extends TestApp {
 export async function createWorld(
   recovery: Partial<NonNullable<SecondFactorOptions<User>['recovery']>> = {},
   more: Partial<SecondFactorOptions<User>> = {},
-  appOptions: TestAppOptions = {},
+  { directory, ...appOptions }: TestAppOptions & { directory?: Partial<UserDirectory> } = {},
 ): Promise<World> {
   const requests = new MemoryStore()
   const mails: SentMail[] = []
@@ -67,6 +72,7 @@ export async function createWorld(
               const user = Object.values(users).find((one) => one.id === id)
               return user ? { id, name: user.email.split('@')[0] as string, email: user.email } : null
             },
+            ...directory,
           },
         }),
       )

@@ -11,9 +11,11 @@ class SeenStore {
   readonly rows = new Map<string, unknown>()
   asked = 0
   written: string[] = []
-  failing: 'get' | 'destroy' | null = null
+  failing: 'get' | 'set' | 'destroy' | null = null
   /** What happens before the answer of `get` is handed out. */
   meanwhile: () => void = () => {}
+  /** When a write is carried out and answered. */
+  lands: (write: () => void) => void = (write) => write()
 
   get(id: string, done: Done) {
     this.asked++
@@ -25,8 +27,11 @@ class SeenStore {
 
   set(id: string, data: unknown, done?: Done) {
     this.written.push(id)
-    this.rows.set(id, data)
-    done?.()
+    this.lands(() => {
+      this.rows.set(id, data)
+      if (this.failing === 'set') done?.(new Error('lost'))
+      else done?.()
+    })
   }
 
   destroy(id: string, done?: Done) {
@@ -111,6 +116,43 @@ test('what ends between the look and the write is not written', async () => {
   store.meanwhile = () => void end(store)
   await write(store, req)
   expect(store.written).toEqual([])
+})
+
+// Over a pool of connections.
+test.each<[string, 'set' | null, unknown]>([
+  ['is taken', null, undefined],
+  ['fails, but is there', 'set', new Error('lost')],
+])('what ends while a write is under way is ended again once that %s', async (_what, failing, told) => {
+  const store = new SeenStore()
+  store.rows.set('a', somebody)
+  let land = () => {}
+  store.lands = (write) => {
+    land = write
+  }
+  const { session } = request(store)
+  const done = jest.fn()
+  ;(store as unknown as Store).set('a', session as SessionData, done)
+  expect(store.written).toEqual(['a'])
+  await end(store)
+  expect(done).not.toHaveBeenCalled()
+  store.failing = failing
+  land()
+  expect([...store.rows.keys()]).toEqual([])
+  expect(done.mock.calls).toEqual([[told]])
+})
+
+test('a write under way that nobody waits for is taken back, too', async () => {
+  const store = new SeenStore()
+  store.rows.set('a', somebody)
+  let land = () => {}
+  store.lands = (write) => {
+    land = write
+  }
+  const { session } = request(store)
+  ;(store as unknown as Store).set('a', session as SessionData)
+  await end(store)
+  land()
+  expect(store.rows.size).toBe(0)
 })
 
 test('an ending that the store refused is none', async () => {

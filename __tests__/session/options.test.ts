@@ -60,6 +60,8 @@ test('four options are enough, and these are the others', () => {
     csrf: null,
     passport,
   })
+  // Not the keys: whoever logs a part of the plugin logs its settings.
+  expect(settings).not.toHaveProperty('keys')
   expect(onUnavailable).toBeInstanceOf(Function)
   expect(eventOrigin).toBeInstanceOf(Function)
   expect(now).toBe(Date.now)

@@ -169,6 +169,25 @@ describe('the states of a session', () => {
     expect(await secondFactor.verifySession({ passport: { user: '' } } as never)).toEqual(NOBODY)
   })
 
+  test('a host whose Passport keeps its users under another key', async () => {
+    const keyed = hostPassport as unknown as { _key: string; init(): void }
+    const keepUnder = (key: string) => {
+      keyed._key = key
+      keyed.init()
+    }
+    keepUnder('staff')
+    try {
+      const { look, stored, login, verified } = await world()
+      const client = await verified()
+      expect(await stored(client)).toMatchObject({ staff: { user: 'u-alice' } })
+      expect(await look(client)).toMatchObject({ state: 'verified', user: alice, method: 'totp' })
+      expect(await look(await login('bob'))).toEqual({ ...NOBODY, state: 'unenrolled', user: bob })
+      expect(await look(await login('alice'))).toEqual({ ...NOBODY, state: 'pending' })
+    } finally {
+      keepUnder('passport')
+    }
+  })
+
   test('held by the policy: must-enrol, without a user', async () => {
     const { look, login } = await world({ policy: () => 'required' })
     expect(await look(await login('bob'))).toEqual({ ...NOBODY, state: 'must-enrol' })

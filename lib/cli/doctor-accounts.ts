@@ -45,7 +45,7 @@ async function walk({ records }: Opened, quick: boolean, { stderr, signal }: Wor
     for (;;) {
       const rows = await records.list(last, SAMPLE)
       if (rows.length === 0) return tally
-      if (signal.aborted || (quick && tally.seen > 0)) return { ...tally, more: true }
+      if (tally.seen > 0 && (signal.aborted || quick)) return { ...tally, more: true }
       for (const { accountId, record, current } of rows) {
         tally.seen++
         last = accountId

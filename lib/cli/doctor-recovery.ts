@@ -30,7 +30,7 @@ async function look(opened: Opened, quick: boolean, { signal }: World): Promise<
   let more = false
   for (let last: string | null = null; ; ) {
     const rows = await records.list(last, SAMPLE)
-    more = rows.length > 0 && (signal.aborted || (quick && seen > 0))
+    more = rows.length > 0 && seen > 0 && (signal.aborted || quick)
     if (more || rows.length === 0) break
     for (const { accountId, record, current } of rows) {
       if (!record) unreadable.push(accountId)

@@ -1,0 +1,68 @@
+import { createTestApp, hostPassport, type TestAppOptions, users } from '../support/app'
+import { Authenticator } from '../support/authenticator'
+import { Client } from '../support/client'
+import { createEnrolledApp } from '../support/enrolled'
+import { dump, FaultyStore } from '../support/faulty-store'
+
+// The user whom onVerified is told is asked of the host before anything is on record.
+
+/** An app with onVerified, and a user table that can be away. */
+function options(store: FaultyStore, more: TestAppOptions['secondFactor'] = {}) {
+  const host = { away: false, told: [] as string[] }
+  type Done = (error: Error | null, user?: unknown) => void
+  const deserializeUser = (id: unknown, _req: unknown, done: Done) =>
+    host.away
+      ? done(new Error('the user table is away'))
+      : done(
+          null,
+          Object.values(users).find((user) => user.id === id),
+        )
+  const passport = Object.assign(Object.create(hostPassport), { deserializeUser })
+  const onVerified = ({ id }: { id: string }) => void host.told.push(id)
+  return {
+    host,
+    app: {
+      store,
+      secondFactor: { passport, onVerified, ...more },
+    } satisfies TestAppOptions,
+  }
+}
+
+test('the code of a login: it is not spent while the host does not know its user', async () => {
+  const store = new FaultyStore()
+  const { host, app } = options(store)
+  const { clock, phone, ...made } = await createEnrolledApp(app)
+  const client = new Client(made.app)
+  await client.login()
+  clock.nextStep()
+  const before = await dump(store)
+  host.away = true
+  expect((await client.challenge(phone.code())).status).toBe(500)
+  expect(await dump(store)).toBe(before)
+  expect((await client.get('/vault')).body.code).toBe('second_factor_required')
+  host.away = false
+  expect((await client.challenge(phone.code())).status).toBe(200)
+  expect(host.told).toEqual(['u-alice'])
+})
+
+test('an enrolment that is demanded: not on record, so that no backup codes are lost', async () => {
+  const store = new FaultyStore()
+  const { host, app } = options(store, { policy: () => 'required' })
+  const { clock, ...made } = createTestApp(app)
+  const client = new Client(made.app)
+  await client.login('bob')
+  const begun = await client.post('/two-factor/enable')
+  const phone = new Authenticator(begun.body.secret, clock.now)
+  const confirm = () =>
+    client.post('/two-factor/enable/confirm', { code: phone.code() }, '/two-factor/enable')
+  const before = await dump(store)
+  host.away = true
+  expect((await confirm()).status).toBe(500)
+  expect(await dump(store)).toBe(before)
+  expect((await made.secondFactor.status('u-bob')).enabled).toBe(false)
+  host.away = false
+  const done = await confirm()
+  expect([done.status, done.body.backupCodes?.length]).toEqual([200, 5])
+  expect(host.told).toEqual(['u-bob'])
+  expect((await client.get('/vault')).status).toBe(200)
+})
