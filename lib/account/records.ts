@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import type { Keyring } from '../crypto/keyring'
 import { storeTimeoutOf } from '../duration'
@@ -334,8 +335,7 @@ export class Records<R> {
   }
 
   #seal(accountId: string, expectedVersion: number, record: R): StoredRecord {
-    // A row starts by the clock, so that one that was erased and made again never has a version that it had.
-    const version = (expectedVersion || Math.floor(this.#now() / 1000)) + 1
+    const version = expectedVersion === 0 ? firstVersion(this.#now()) : expectedVersion + 1
     const activated = this.#form.isActivated(record)
     const context = this.#contextOf(accountId, version, activated)
     const sealed = this.#keyring.seal(accountId, context, this.#form.serialize(record))
@@ -447,6 +447,17 @@ export class Records<R> {
       throw new UnavailableError(`${this.#form.storeName} does not answer`, { cause })
     }
   }
+}
+
+/** How many versions a row may begin with in one second: times the seconds of the year 9999 that is still a safe integer. */
+const BEGINNINGS = 2 ** 15
+
+/**
+ * By the clock, and within a second by chance: a row that was erased and made again has no version that it had, so that
+ * a write that was under way meanwhile does not bring the old one back.
+ */
+function firstVersion(now: number): number {
+  return Math.floor(now / 1000) * BEGINNINGS + randomInt(BEGINNINGS) + 1
 }
 
 /** What is known of each account. */
