@@ -153,6 +153,25 @@ describe('what cannot be safe is refused', () => {
   })
 })
 
+test('what the host calls next may fail after the account was asked for: an error, and no crash', async () => {
+  const { app, secondFactor } = createTestApp({
+    before: (app) =>
+      app.get('/called', (req, res, next) =>
+        secondFactor.session()(req, res, (error?: unknown) => {
+          if (error) return next(error)
+          throw new Error('of the host')
+        }),
+      ),
+    routes: (app) =>
+      app.use(((error, _req, res, _next) =>
+        res.status(500).json({ told: error.message })) as express.ErrorRequestHandler),
+  })
+  const client = new Client(app)
+  await client.login('bob')
+  const { status, body } = await client.get('/called')
+  expect([status, body]).toEqual([500, { told: 'of the host' }])
+})
+
 describe("the first request of a session from before the plugin, where the host's own check has let a form in", () => {
   const csrf = { token: () => 'host-token', verify: 'before' as const }
 

@@ -6,6 +6,7 @@ import { createTestApp, expresses, hostPassport, type TestAppOptions } from '../
 import { Authenticator } from '../support/authenticator'
 import { Client } from '../support/client'
 import { createEnrolledApp, signIn } from '../support/enrolled'
+import { dump, FaultyStore } from '../support/faulty-store'
 import { HeldRequests, signOut, signOutElsewhere } from '../support/held-requests'
 import { HeldStore } from '../support/held-store'
 
@@ -139,7 +140,18 @@ test.each(cases)(
   'enabling, of a %s, signed out %s: the backup codes are shown, since they are on record',
   async (kind, _where, out) => {
     const store = new HeldStore()
-    const { app, sessionStore, clock } = createTestApp({ store })
+    // What the host's layout, and its log of requests, see of the user.
+    let user: unknown
+    const { app, sessionStore, clock } = createTestApp({
+      store,
+      between: (host) =>
+        host.use((req, res, next) => {
+          res.on('finish', () => {
+            user = req.user
+          })
+          next()
+        }),
+    })
     const client = new Client(app, kind)
     await client.login()
     const begun = await client.as('program').post('/two-factor/enable', {}, '/two-factor')
@@ -153,9 +165,39 @@ test.each(cases)(
     expect(answer.status).toBe(200)
     const codes: string[] = answer.body.backupCodes ?? answer.text.match(/\b[0-9A-Z]{5}-[0-9A-Z]{5}\b/g)
     expect(codes).toHaveLength(5)
+    expect(user).toBeUndefined()
     await isSignedOut(client, thief)
     await client.as('program').login()
     expect((await client.as('program').challenge(codes[0])).status).toBe(200)
+  },
+)
+
+test.each(outs)(
+  'forms of a session that is signed out %s before they are here do nothing',
+  async (_where, out) => {
+    const requests = new HeldRequests()
+    const store = new FaultyStore()
+    const made = await createEnrolledApp({ store, between: (app) => app.use(requests.middleware) })
+    const { phone, clock, sessionStore } = made
+    const bodies: [string, () => object][] = [
+      ['/challenge', () => ({ code: phone.code() })],
+      ['/disable', () => ({ code: phone.code() })],
+      ['/backup-codes', () => ({})],
+      ['/replace', () => ({})],
+    ]
+    for (const [path, body] of bodies) {
+      const client = new Client(made.app)
+      await signIn(client, phone, clock)
+      clock.nextStep()
+      const thief = client.copy()
+      const { csrfToken } = (await client.get('/two-factor')).body
+      const before = await dump(store)
+      const form = { ...body(), _csrf: csrfToken }
+      const meanwhile = () => out(client, sessionStore)
+      isTurnedAway(await requests.during(meanwhile, client, 'POST', `/two-factor${path}`, form), 'program')
+      expect([path, await dump(store)]).toEqual([path, before])
+      await isSignedOut(client, thief)
+    }
   },
 )
 

@@ -11,6 +11,9 @@ test('a proof that every session inherits lets nobody in', async () => {
   expect(marker).toMatchObject({ state: 'verified', accountId: 'u-alice' })
   const before = new Client(app)
   await before.login()
+  // On the way to a gate: the session is stored, and has nobody.
+  const early = new Client(app, 'person')
+  await early.get('/vault')
   try {
     Object.defineProperty(Object.prototype, 'secondFactor', {
       value: marker,
@@ -19,10 +22,13 @@ test('a proof that every session inherits lets nobody in', async () => {
       writable: true,
     })
     const thief = new Client(app)
-    const login = await thief.login()
-    expect([login.status, login.body.code]).toEqual([403, 'second_factor_required'])
+    // In a session of its own, and in one that the store has: what that reads inherits, too.
+    for (const client of [thief, before, early.as('program')]) {
+      const login = await client.login()
+      expect([login.status, login.body.code]).toEqual([403, 'second_factor_required'])
+    }
     // express-session itself reads nothing into a session that sessions inherit: then nobody is in.
-    for (const client of [thief, before, new Client(app)]) {
+    for (const client of [thief, before, early.as('program'), new Client(app)]) {
       for (const gate of ['/vault', '/transfer']) {
         expect((await client.get(gate)).status.toString()).toMatch(/^40[13]$/)
       }
