@@ -6,7 +6,7 @@ import { maskName } from '../pages/mask'
 import type { Page, PageProblem } from '../pages/page'
 import { demandedMethods } from '../session/demanded-methods'
 import { rememberDevice } from '../session/device-cookie'
-import { save } from '../session/express-sessions'
+import { save, sessionOf } from '../session/express-sessions'
 import { isHeld, PENDING_LIFE } from '../session/marker'
 import { completeIfDue } from './complete-if-due'
 import type { Route, SessionState } from './route'
@@ -65,7 +65,11 @@ async function submit(visit: Visit): Promise<void> {
   if (visit.answered) return
   const redirectTo = entered.returnTo ?? rooms.settings.returnTo
   if (!visit.program) {
-    const last = answer.proof.method === 'backup-code' && answer.backupCodesRemaining === 0
+    // The host may have ended the session, in onVerified.
+    const last =
+      answer.proof.method === 'backup-code' &&
+      answer.backupCodesRemaining === 0 &&
+      sessionOf(req)?.secondFactor !== undefined
     return visit.redirect(last ? await toNewCodes(visit, redirectTo) : redirectTo)
   }
   visit.json({

@@ -40,6 +40,9 @@ export async function passwordProblem(visit: Visit, password: string): Promise<P
 export async function signInAgain(visit: Visit): Promise<void> {
   const { req, rooms } = visit
   await new Promise<void>((resolve, reject) => req.logout((error) => (error ? reject(error) : resolve())))
+  // Or a remember-me cookie would log in again, and nobody ever gives a password.
+  await rooms.settings.onCancelled?.(req, visit.res)
+  if (visit.answered) return
   sessionOf(req).returnTo = visit.url('/enable')
   await save(req)
   visit.redirect(rooms.settings.loginUrl)

@@ -2,7 +2,7 @@ import type { Request } from 'express'
 import { beginEnrolment, ENROLMENT_LIFE, type StagedEnrolment } from '../account/enrolment'
 import type { Keyring } from '../crypto/keyring'
 import { isWithin } from './age'
-import { regenerateKeeping, save, sessionOf } from './express-sessions'
+import { save, sessionOf } from './express-sessions'
 import type { Marker } from './marker'
 
 /** What an authenticator is set up for: the first of an account, or one in the place of another. */
@@ -41,10 +41,7 @@ export class Enrolments {
       secret: Buffer.from(staged.secret).toString('base64'),
       startedAt: staged.startedAt,
     })
-    const enrolment = this.keyring.seal(marker.accountId, CONTEXTS[purpose], text)
-    // Under a new id: whoever has a copy of the old cookie would read the secret of a phone that its owner then proves.
-    await regenerateKeeping(req)
-    sessionOf(req).secondFactor = { ...marker, enrolment }
+    marker.enrolment = this.keyring.seal(marker.accountId, CONTEXTS[purpose], text)
     await save(req)
     return staged
   }

@@ -59,7 +59,8 @@ export function isStored(req: Request): Promise<boolean> {
   const { secondFactor: present } = sessionOf(req)
   return new Promise((resolve, reject) =>
     req.sessionStore.get(req.sessionID, (cause: unknown, stored) => {
-      if (cause) return reject(new UnavailableError('The session store does not answer', { cause }))
+      if (cause && !isNotFound(cause))
+        return reject(new UnavailableError('The session store does not answer', { cause }))
       const there = stored?.secondFactor
       const same =
         there?.accountId === present?.accountId &&
@@ -68,6 +69,11 @@ export function isStored(req: Request): Promise<boolean> {
       resolve(Boolean(stored) && same)
     }),
   )
+}
+
+/** How some stores say that there is no such session, which express-session takes for an answer, too. */
+export function isNotFound(error: unknown): boolean {
+  return (error as { code?: unknown } | null)?.code === 'ENOENT'
 }
 
 /** A new session id. What the session held survives, its cookie's settings too, but for our marker. */

@@ -15,6 +15,7 @@ import { save, sessionOf, shapeNextSession } from './express-sessions'
 import { handOn } from './hand-on'
 import { type AccountView, heldGoesOn, judgeLogin } from './judge'
 import { type HeldMarker, isHeld, type Marker, newCsrfSecret, type VerifiedMarker } from './marker'
+import { noteSigningOut } from './no-revival'
 import { passportUser, setUser } from './passport-session'
 import { takeProof } from './proof'
 import { knownStateOf, type RequestState, type SessionAccount } from './request-factor'
@@ -90,6 +91,7 @@ export class LoginHook {
       const options = (typeof second === 'function' ? {} : second) ?? {}
       const done = typeof second === 'function' ? (second as Done) : third
       // Before Passport copies what the session holds into the next one (keepSessionInfo).
+      noteSigningOut(req)
       delete sessionOf(req)?.secondFactor
       dropWithheld(req)
       state.become('anonymous', null)

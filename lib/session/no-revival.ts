@@ -1,6 +1,6 @@
 import type { Request } from 'express'
 import type { Store } from 'express-session'
-import { sessionOf } from './express-sessions'
+import { isNotFound, sessionOf } from './express-sessions'
 import { type AppSession, isHeld } from './marker'
 import { hasPassportUser } from './passport-session'
 import { type RequestState, stateOf } from './request-factor'
@@ -31,30 +31,56 @@ export function wasEnded(req: Request): boolean {
   return endedBy.get(req.sessionStore as Store)?.has(req.sessionID) === true
 }
 
+/** Somebody signs out: from now on, and not only once the store has done it. */
+export function noteSigningOut(req: Request): void {
+  const ended = endedBy.get(req.sessionStore as Store)
+  if (ended) noteEnd(ended, req.sessionID)
+}
+
+function noteEnd(ended: Set<string>, id: string): void {
+  ended.add(id)
+  if (ended.size > MOST_ENDED) ended.delete(ended.values().next().value as string)
+}
+
 /** In the store, since a host may load, copy and write sessions as it likes. */
-function watch(store: Store): void {
+function watch(store: Store & { generate?(req: Request): void }): void {
   const ended = new Set<string>()
   endedBy.set(store, ended)
   const [get, set, destroy] = [store.get.bind(store), store.set.bind(store), store.destroy.bind(store)]
+  const generate = store.generate?.bind(store)
 
   store.destroy = (id, done) => {
-    ended.add(id)
-    if (ended.size > MOST_ENDED) ended.delete(ended.values().next().value as string)
-    destroy(id, (error) => {
-      if (error) ended.delete(id)
+    noteEnd(ended, id)
+    const notEnded = () => ended.delete(id)
+    const told = (error: unknown) => {
+      if (error) notEnded()
       done?.(error)
-    })
+    }
+    // Some stores answer with a promise, and reject it only where nobody gave a callback.
+    const work: unknown = done ? destroy(id, told) : destroy(id)
+    if (work instanceof Promise) work.catch(notEnded)
+    return work as undefined
+  }
+
+  // express-session's own; an id that it hands out once more is a new session's.
+  if (generate) {
+    store.generate = (req) => {
+      generate(req)
+      ended.delete(req.sessionID)
+    }
   }
 
   store.set = (id, data, done) => {
     const { req } = data as { req?: Request }
-    if (!req || stateOf(req)?.loadedSession !== id) {
+    // What a host writes by itself is as it says.
+    if (!req) {
       ended.delete(id)
       return set(id, data, done)
     }
     if (ended.has(id)) return done?.()
+    if (stateOf(req)?.loadedSession !== id) return set(id, data, done)
     get(id, (error, stored) => {
-      if (error) done?.(error)
+      if (error && !isNotFound(error)) done?.(error)
       else if (stored && isSomebodys(req, stored as AppSession) && !ended.has(id)) setUnlessEnded()
       else done?.()
     })

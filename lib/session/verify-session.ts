@@ -37,7 +37,8 @@ export async function verifySession(
   session: Partial<SessionData> | null | undefined,
   request: IncomingMessage | undefined,
 ): Promise<VerifiedSession> {
-  const marker = session?.secondFactor
+  // As in session.ts: what is inherited is nobody's proof.
+  const marker = session && Object.hasOwn(session, 'secondFactor') ? session.secondFactor : undefined
   const key = keyOf(settings.passport)
   const serialized = (session as Record<string, { user?: unknown } | undefined> | null | undefined)?.[key]
     ?.user
