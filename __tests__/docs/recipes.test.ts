@@ -60,6 +60,16 @@ describe('remember-me', () => {
     expect((await client.post('/two-factor/enable', { password: PASSWORD })).status).toBe(201)
   })
 
+  test('signing in again, to enable, forgets the cookie: else it would log in before anybody can', async () => {
+    const { app } = await rememberingApp()
+    const person = new Client(app, 'person')
+    person.cookies.set('remember', 'bob')
+    await person.get('/account')
+    const { headers } = await person.post('/two-factor/enable', { signInAgain: '1' })
+    expect(headers.location).toBe('/login')
+    expect(String(headers['set-cookie'])).toContain('remember=;')
+  })
+
   test('the box is kept until the code was right, and giving up forgets the cookie', async () => {
     const { app, phone, clock } = await rememberingApp()
     const person = new Client(app, 'person')

@@ -1,7 +1,7 @@
 import type { Request } from 'express'
 import type { SessionData, Store } from 'express-session'
 import type { AppSession } from '../../lib/session/marker'
-import { withoutRevival } from '../../lib/session/no-revival'
+import { noteSigningOut, wasEnded, withoutRevival } from '../../lib/session/no-revival'
 import { type RequestState, type Site, startState } from '../../lib/session/request-factor'
 
 type Done = (error?: unknown, found?: unknown) => void
@@ -45,7 +45,7 @@ const somebody = { passport: { user: '1' } }
 
 /** A request that came with the session `id`, of somebody by default; what the session store then has of it. */
 function request(store: SeenStore, id = 'a', content: object = somebody) {
-  const req = { baseUrl: '', sessionStore: store } as unknown as Request
+  const req = { baseUrl: '', sessionStore: store, sessionID: id } as unknown as Request
   const session = { id, ...content } as unknown as AppSession
   Object.defineProperty(session, 'req', { value: req })
   Object.assign(req, { session })
@@ -66,6 +66,7 @@ test('a session that is there and has somebody is written, after one look', asyn
   expect(await write(store, request(store))).toBeUndefined()
   expect(store.asked).toBe(1)
   expect(store.written).toEqual(['a'])
+  expect(store.rows.has('a')).toBe(true)
 })
 
 test.each<[string, unknown, string[]]>([
@@ -222,4 +223,66 @@ test('sessions without a store are left alone', () => {
   const req = { baseUrl: '', session: somebody } as unknown as Request
   const state = startState(req, { path: '/two-factor' } as Site) as RequestState
   expect(() => withoutRevival(req, state)).not.toThrow()
+})
+
+test('what others write under its id in between makes no process forget that it ended', async () => {
+  const store = new SeenStore()
+  store.rows.set('a', somebody)
+  const old = request(store)
+  // A page that was loaded between the two writes of a sign-out: nobody is in it any more.
+  const page = request(store, 'a', { cart: 'a book' })
+  await end(store)
+  await write(store, page)
+  store.rows.set('a', somebody)
+  await write(store, old)
+  expect(store.written).toEqual([])
+  expect(wasEnded(old)).toBe(true)
+})
+
+test('a sign-out counts from its beginning', async () => {
+  const store = new SeenStore()
+  store.rows.set('a', somebody)
+  const [one, other] = [request(store), request(store)]
+  expect(wasEnded(other)).toBe(false)
+  noteSigningOut(one)
+  expect(wasEnded(other)).toBe(true)
+  await write(store, other)
+  expect(store.written).toEqual([])
+  expect(() => noteSigningOut({} as Request)).not.toThrow()
+})
+
+test('an id that express-session hands out once more is that of a new session', async () => {
+  const store = new SeenStore()
+  Object.assign(store, { generate: (req: Request) => Object.assign(req, { sessionID: 'a' }) })
+  const req = request(store)
+  await end(store)
+  ;(store as unknown as { generate(req: Request): void }).generate(req)
+  expect(wasEnded(req)).toBe(false)
+})
+
+test('a store that says by an error that there is none is told nothing, and asked for no more', async () => {
+  const store = new SeenStore()
+  const req = request(store)
+  store.get = (_id, done) => done(Object.assign(new Error('none'), { code: 'ENOENT' }))
+  expect(await write(store, req)).toBeUndefined()
+  expect(store.written).toEqual([])
+})
+
+test('a host that waits for the promise of a store gets it, and its error', async () => {
+  const store = new SeenStore()
+  let fails = false
+  const destroy = async (_id: string, done?: Done) => {
+    if (done) return done()
+    if (fails) throw new Error('away')
+  }
+  Object.assign(store, { destroy })
+  const req = request(store)
+  Object.assign(req, { sessionID: 'a' })
+  const promised = (store as unknown as { destroy(id: string): Promise<void> }).destroy
+  fails = true
+  await expect(promised('a')).rejects.toThrow('away')
+  expect(wasEnded(req)).toBe(false)
+  fails = false
+  await promised('a')
+  expect(wasEnded(req)).toBe(true)
 })
