@@ -36,6 +36,8 @@ export const groups = {
     'stores/damaged': ['stores/rows'],
     'stores/storable': ['stores/rows'],
     'stores/warnings': ['stores/warnings'],
+    'stores/sql/sqlite-statements': ['stores/sqlite-statements'],
+    'stores/sql/sqlite-writes': ['stores/sql', 'stores/sqlite-statements'],
   },
 }
 
