@@ -165,7 +165,12 @@ describe("disable: 'fresh'", () => {
     expect((await client.post(DISABLE, { code: phone.code() })).body).toEqual({ enabled: false })
   })
 
-  test.each([['click'], [true], [null], ['']])('there is no disable: %p', (disable) => {
-    expect(() => createTestApp({ secondFactor: { disable: disable as 'code' } })).toThrow('SF_DISABLE')
+  test.each([
+    ['click', 'SF_DISABLE'],
+    [true, 'SF_DISABLE'],
+    ['', 'SF_DISABLE'],
+    [null, 'SF_OPTION_TYPE'],
+  ])('there is no disable: %p', (disable, code) => {
+    expect(() => createTestApp({ secondFactor: { disable: disable as 'code' } })).toThrow(code)
   })
 })
