@@ -1,5 +1,6 @@
 import type express from 'express'
 import session from 'express-session'
+import { wasEnded } from '../../lib/session/no-revival'
 import { createTestApp, expresses, PASSWORD, type TestAppOptions } from '../support/app'
 import { Client } from '../support/client'
 import { createEnrolledApp, signIn } from '../support/enrolled'
@@ -218,4 +219,18 @@ test('a session without a store goes on', () => {
   const next = jest.fn()
   secondFactor.session()(req as never, {} as never, next)
   expect(next).toHaveBeenCalledWith()
+})
+
+test('a sign-out has ended its session from its beginning, and not only once the store has', async () => {
+  const { app, phone, clock } = await createEnrolledApp({
+    routes: (app) =>
+      app.post('/leave', (req, res, next) => {
+        let ended = false
+        req.logout((error) => (error ? next(error) : res.json({ ended })))
+        ended = wasEnded(req)
+      }),
+  })
+  const client = new Client(app)
+  await signIn(client, phone, clock)
+  expect((await client.send('POST', '/leave', {})).body).toEqual({ ended: true })
 })

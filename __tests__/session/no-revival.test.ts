@@ -262,8 +262,8 @@ test('an id that express-session hands out once more is that of a new session', 
 
 test('a store that says by an error that there is none is told nothing, and asked for no more', async () => {
   const store = new SeenStore()
-  const req = request(store)
   store.get = (_id, done) => done(Object.assign(new Error('none'), { code: 'ENOENT' }))
+  const req = request(store)
   expect(await write(store, req)).toBeUndefined()
   expect(store.written).toEqual([])
 })

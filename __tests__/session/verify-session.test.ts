@@ -160,6 +160,13 @@ describe('the states of a session', () => {
     expect((await look(seen)).state).not.toBe('verified')
   })
 
+  test('a marker that a polluted prototype has is nobody’s', async () => {
+    const { stored, verified, secondFactor } = await world()
+    const { secondFactor: marker, ...session } = (await stored(await verified())) as Stored
+    const inheriting = Object.assign(Object.create({ secondFactor: marker }), session)
+    expect(await secondFactor.verifySession(inheriting)).toEqual({ ...NOBODY, state: 'pending' })
+  })
+
   test('a user whose serialized id is 0 is one', async () => {
     type Done = (error: null, user: User | false) => void
     const deserializeUser = (id: unknown, _req: unknown, done: Done) => done(null, id === 0 ? bob : false)
