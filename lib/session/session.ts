@@ -6,7 +6,7 @@ import type { Settings } from '../settings'
 import { save, sessionOf } from './express-sessions'
 import { handOn } from './hand-on'
 import type { LoginHook } from './login-hook'
-import { isHeld } from './marker'
+import { isHeld, ownMarker } from './marker'
 import { withoutRevival } from './no-revival'
 import { hasPassportUser, userOf } from './passport-session'
 import { type RequestState, type Site, startState } from './request-factor'
@@ -64,10 +64,10 @@ function isHeldState({ state }: RequestState): boolean {
   return state === 'pending' || state === 'must-enrol'
 }
 
-/** What every object inherits, where a host's prototypes were polluted, is nobody's proof. */
+/** For all that look at this request's session after us. */
 function ownMarkerOnly(req: Request): void {
   const session = sessionOf(req)
-  if (session.secondFactor !== undefined && !Object.hasOwn(session, 'secondFactor')) {
+  if (session.secondFactor !== undefined && !ownMarker(session)) {
     Object.defineProperty(session, 'secondFactor', {
       value: undefined,
       configurable: true,

@@ -6,7 +6,7 @@ import type { Settings } from '../settings'
 import type { AccountViews } from './account-views'
 import { isHeldBy } from './demand'
 import { heldGoesOn, judgeLogin } from './judge'
-import { isHeld } from './marker'
+import { isHeld, ownMarker } from './marker'
 import { keyOf } from './passport-session'
 import type { FactorState } from './request-factor'
 import type { Settler } from './settle'
@@ -37,8 +37,7 @@ export async function verifySession(
   session: Partial<SessionData> | null | undefined,
   request: IncomingMessage | undefined,
 ): Promise<VerifiedSession> {
-  // As in session.ts: what is inherited is nobody's proof.
-  const marker = session && Object.hasOwn(session, 'secondFactor') ? session.secondFactor : undefined
+  const marker = ownMarker(session)
   const key = keyOf(settings.passport)
   const serialized = (session as Record<string, { user?: unknown } | undefined> | null | undefined)?.[key]
     ?.user

@@ -18,7 +18,11 @@ require.extensions['.ts'] = (module, filename) => {
   const { code } = swc.transformSync(readFileSync(filename, 'utf8'), { ...options, filename, swcrc: false })
   // What a file of tests does before and after each concerns its own alone.
   const test = filename.endsWith('.test.ts')
-  module._compile(test ? `describe(${JSON.stringify(basename(filename))}, () => {${code}\n})` : code, filename)
+  if (test) patience = PATIENCE
+  module._compile(
+    test ? `describe(${JSON.stringify(basename(filename))}, () => {${code}\n})` : code,
+    filename,
+  )
 }
 
 const names = Object.entries(moduleNameMapper).map(([pattern, path]) => [new RegExp(pattern), path])
@@ -34,8 +38,10 @@ crypto.scrypt = (text, salt, length, cost, done) => scrypt(text, salt, length, {
 Error.stackTraceLimit = 10
 
 const mocker = new ModuleMocker(globalThis)
-/** A change that makes a test wait for ever is noticed by then, in milliseconds. */
+/** A change that makes a test wait for ever is noticed by then, in milliseconds; of files that say that they are slow: */
 const PATIENCE = 5_000
+const SLOW = 20_000
+let patience
 /** Mocha's own, which it sets as it begins: under our names it finds ours in their place. */
 const mochas = {}
 // Mocha takes a function with a parameter for one that calls back.
@@ -44,7 +50,7 @@ const hook = (name) => (run) =>
     this.timeout(0)
     return run()
   })
-const test = (name, run) => mochas.it(name, () => run()).timeout(PATIENCE)
+const test = (name, run) => mochas.it(name, () => run()).timeout(patience)
 // One Express is enough here, and half the time.
 const describe = (name, body) => name !== 'Express 4' && mochas.describe(name, () => void body())
 
@@ -60,7 +66,12 @@ const words = {
   after: hook('after'),
 }
 for (const [name, ours] of Object.entries(words)) {
-  Object.defineProperty(globalThis, name, { get: () => ours, set: (its) => void (mochas[name] = its) })
+  Object.defineProperty(globalThis, name, {
+    get: () => ours,
+    set(its) {
+      mochas[name] = its
+    },
+  })
 }
 Object.assign(globalThis, {
   test,
@@ -71,6 +82,8 @@ Object.assign(globalThis, {
     fn: mocker.fn.bind(mocker),
     spyOn: mocker.spyOn.bind(mocker),
     restoreAllMocks: mocker.restoreAllMocks.bind(mocker),
-    setTimeout() {},
+    setTimeout() {
+      patience = SLOW
+    },
   },
 })
