@@ -241,6 +241,88 @@ describe.each(Object.entries(expresses))('%s', (_name, express) => {
     expect((await client.challenge(made.phone.code())).status).toBe(200)
   })
 
+  test('req.login without a callback is the mistake that it is for Passport', async () => {
+    const { app } = await createEnrolledApp({
+      express,
+      routes: (host) => {
+        host.post('/in', (req, res) => {
+          const login = req.login as unknown as (user: User) => void
+          expect(() => login.call(req, users.alice as User)).toThrow('req#login requires a callback function')
+          res.sendStatus(204)
+        })
+      },
+    })
+    expect((await new Client(app).send('POST', '/in')).status).toBe(204)
+  })
+
+  test.each<[string, (req: Request, done: NextFunction) => void]>([
+    ['a callback', (req, done) => req.logout(done)],
+    ['options and a callback', (req, done) => req.logout({ keepSessionInfo: true }, done)],
+    ['no options and a callback', (req, done) => req.logout(undefined as unknown as object, done)],
+    ['its other name', (req, done) => (req as unknown as { logOut: Request['logout'] }).logOut(done)],
+  ])('req.logout by %s: anonymous in this request and in the next', async (_how, out) => {
+    const made = await createEnrolledApp({
+      express,
+      routes: (host) => {
+        host.post('/out', (req, res, next) => {
+          req.session.returnTo = '/kept'
+          out(req, (error?: unknown) => {
+            if (error) return next(error)
+            const { secondFactor, returnTo } = req.session
+            res.json({ state: req.secondFactor?.state, user: req.user ?? null, secondFactor, returnTo })
+          })
+        })
+      },
+    })
+    const client = new Client(made.app)
+    await signIn(client, made.phone, made.clock)
+    const { body } = await client.send('POST', '/out')
+    expect(body).toEqual({
+      state: 'anonymous',
+      user: null,
+      ...(String(_how).startsWith('options') && { returnTo: '/kept' }),
+    })
+    expect((await client.get('/account')).body).toEqual({ state: 'anonymous' })
+  })
+
+  test.each(['alice', 'bob'])(
+    'a Passport that makes no new session at a login, as before 0.6: %s is let in nowhere',
+    async (username) => {
+      const errors: unknown[] = []
+      const { app } = await createEnrolledApp({
+        express,
+        before: (host) => {
+          host.use((req, _res, next) => {
+            const logIn = (user: User, _options: object, done: NextFunction) => {
+              Object.assign(req, { user })
+              Object.assign(req.session, { passport: { user: user.id } })
+              done()
+            }
+            Object.assign(req, { logIn, login: logIn })
+            next()
+          })
+        },
+        routes: (host) => {
+          host.post('/in', (req, res) => {
+            req.logIn(users[username] as User, (error) => {
+              errors.push(error)
+              res.sendStatus(error ? 500 : 204)
+            })
+          })
+        },
+      })
+      const client = new Client(app)
+      expect((await client.send('POST', '/in')).status).toBe(500)
+      expect(errors).toEqual([
+        expect.objectContaining({
+          code: 'SF_PASSPORT_VERSION',
+          message: expect.stringContaining('needs Passport 0.6 or later with express-session'),
+        }),
+      ])
+      if (username === 'alice') expect((await client.get('/account')).body).toEqual({ state: 'pending' })
+    },
+  )
+
   test('a callback of another site by GET, as OAuth does', async () => {
     const { app, phone, clock } = await createEnrolledApp({
       express,

@@ -6,7 +6,7 @@ import { Client, enrol } from '../support/client'
 import { createEnrolledApp, putEnrolled, signIn } from '../support/enrolled'
 import { dump, FaultyStore } from '../support/faulty-store'
 import { HeldRequests, signOut, signOutElsewhere } from '../support/held-requests'
-import { sessionIdOf } from '../support/sessions'
+import { read, sessionIdOf } from '../support/sessions'
 
 /** The host's own routes: nothing but strategies. */
 function strategyRoutes(app: Express, secondFactor: SecondFactor): void {
@@ -231,13 +231,21 @@ describe.each(Object.entries(expresses))('%s', (_name, express) => {
   })
 
   test('who was on the way somewhere arrives there', async () => {
-    const { app, phone, clock } = await enrolled({ express })
+    const { app, sessionStore, phone, clock } = await enrolled({ express })
     const person = new Client(app, 'person')
     await person.login()
     await person.get('/vault?x=1')
     clock.nextStep()
     const answer = await person.send('POST', '/return', { code: phone.code() })
     expect(answer.headers.location).toBe('/vault?x=1')
+    clock.nextStep()
+    // A login that leads elsewhere leaves nothing behind for a later one.
+    const other = new Client(app, 'person')
+    await other.login()
+    await other.get('/vault?y=2')
+    clock.nextStep()
+    expect((await other.send('POST', '/my-2fa', { code: phone.code() })).headers.location).toBe('/inside')
+    expect(await read(sessionStore, sessionIdOf(other))).not.toHaveProperty('returnTo')
     clock.nextStep()
     // And once only.
     const again = await person.send('POST', '/return', { code: phone.code() })
