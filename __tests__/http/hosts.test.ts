@@ -3,6 +3,7 @@ import { type AddressInfo, connect } from 'node:net'
 import express from 'express'
 import { createSecondFactor, MemoryStore, type SecondFactor, TotpStrategy } from 'express-second-factor'
 import session from 'express-session'
+import { Passport } from 'passport'
 import {
   createTestApp,
   expresses,
@@ -170,6 +171,75 @@ test('what the host calls next may fail after the account was asked for: an erro
   await client.login('bob')
   const { status, body } = await client.get('/called')
   expect([status, body]).toEqual([500, { told: 'of the host' }])
+})
+
+describe('another Passport than the one that the app logs in with', () => {
+  const failures = (host: express.Express, told: unknown[]) =>
+    host.use(((error, _req, res, _next) => {
+      told.push(error)
+      res.sendStatus(500)
+    }) as express.ErrorRequestHandler)
+
+  test('as the option: told in words that help, at the first code', async () => {
+    const told: unknown[] = []
+    const { app, phone, clock } = await createEnrolledApp({
+      secondFactor: { passport: new Passport() as unknown as typeof hostPassport, onVerified: () => {} },
+      routes: (host) => failures(host, told),
+    })
+    const client = new Client(app)
+    await client.login()
+    clock.nextStep()
+    expect((await client.challenge(phone.code())).status).toBe(500)
+    expect(told).toEqual([
+      expect.objectContaining({
+        code: 'SF_PASSPORT',
+        message: expect.stringContaining('Give your own Passport as option passport'),
+      }),
+    ])
+    expect((await client.get('/account')).body).toEqual({ state: 'pending' })
+  })
+
+  test('what its own deserializer says is handed on as it is', async () => {
+    const told: unknown[] = []
+    const passport = new Passport()
+    passport.deserializeUser((_id, done) => done(new Error('the user table is away')))
+    const { app, phone, clock } = await createEnrolledApp({
+      secondFactor: { passport: passport as unknown as typeof hostPassport, onVerified: () => {} },
+      routes: (host) => failures(host, told),
+    })
+    const client = new Client(app)
+    await client.login()
+    clock.nextStep()
+    expect((await client.challenge(phone.code())).status).toBe(500)
+    expect(told).toEqual([new Error('the user table is away')])
+  })
+
+  test('for a login that was begun by the one before: nobody is let in', async () => {
+    const told: unknown[] = []
+    let key: string | null = null
+    const { app, phone, clock } = await createEnrolledApp({
+      between: (host) => {
+        host.use((req, _res, next) => {
+          if (key !== null) Object.assign(req, { _sessionManager: { _key: key } })
+          next()
+        })
+      },
+      routes: (host) => failures(host, told),
+    })
+    const client = new Client(app)
+    await client.login()
+    key = 'another'
+    clock.nextStep()
+    expect((await client.challenge(phone.code())).status).toBe(500)
+    expect(told).toEqual([
+      expect.objectContaining({
+        code: 'SF_PASSPORT',
+        message: expect.stringContaining('begun by another Passport than the one mounted last'),
+      }),
+    ])
+    key = null
+    expect((await client.get('/account')).body).toEqual({ state: 'pending' })
+  })
 })
 
 describe("the first request of a session from before the plugin, where the host's own check has let a form in", () => {
