@@ -34,6 +34,11 @@ test('a proof that every session inherits lets nobody in', async () => {
       }
       expect((await client.get('/account')).status).toBe(401)
     }
+    // What is not inherited is as ever.
+    const owner = new Client(app, 'person')
+    await owner.get('/vault')
+    await owner.login('bob')
+    expect((await owner.as('program').get('/account')).body).toMatchObject({ state: 'unenrolled' })
   } finally {
     delete (Object.prototype as { secondFactor?: unknown }).secondFactor
   }
