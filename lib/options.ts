@@ -11,8 +11,9 @@ import type { SecondFactorStore } from './stores/store'
 declare module 'passport' {
   interface LogInOptions {
     /**
-     * False: nobody has just given a password or the like, as with a remember-me cookie. Enabling a second factor then
-     * asks for it.
+     * False: nobody has just given a password or the like, as with a remember-me cookie. Enabling a second factor and
+     * asking support to recover an account then want it, and half a login that is there goes on. True: half a login begins
+     * anew, in a session of its own. By default true, but for requests by `GET` and to the plugin's own pages.
      */
     freshLogin?: boolean
   }

@@ -146,7 +146,6 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
     settings,
     path: settings.path,
     challengeUrl: settings.challengeUrl,
-    loginPath: [...pathsOf(settings.loginUrl)].join(),
     exemptPaths: pathsOf(
       settings.loginUrl,
       settings.challengeUrl,

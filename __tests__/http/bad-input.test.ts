@@ -430,17 +430,19 @@ describe.each(Object.entries(expresses))('%s', (_name, express) => {
       ).toBe(403)
     })
 
-    test('those of pages that were open before the second factor still post', async () => {
+    test('those of half a login end with it, and those of a whole one do not with another code', async () => {
       const { client, phone, clock, headers } = await visit(express, '/two-factor/challenge')
-      expect(
-        (await client.send('POST', '/two-factor/challenge', { code: phone.code() }, headers)).status,
-      ).toBe(200)
-      clock.nextStep()
-      expect((await client.send('POST', '/two-factor/disable', { code: phone.code() }, headers)).status).toBe(
-        200,
-      )
+      const send = async (path: string, token: object) => {
+        clock.nextStep()
+        return client.send('POST', `/two-factor/${path}`, { code: phone.code() }, { ...token })
+      }
+      expect((await send('challenge', headers)).status).toBe(200)
+      expect((await send('disable', headers)).body.code).toBe('csrf')
+      const open = { 'x-csrf-token': (await client.get('/two-factor/disable')).body.csrfToken }
+      expect((await send('challenge', open)).status).toBe(200)
+      expect((await send('disable', open)).status).toBe(200)
       // And still after disabling: the session is the same.
-      expect((await client.send('POST', '/two-factor/enable', {}, headers)).status).toBe(201)
+      expect((await client.send('POST', '/two-factor/enable', {}, open)).status).toBe(201)
     })
 
     test('the host’s own protection: its token, its field, its check', async () => {

@@ -126,33 +126,29 @@ describe.each(Object.entries(expresses))('%s', (_name, express) => {
       })
     })
 
-    test('a further login of the same account keeps the session as it is', async () => {
-      const { app, sessionStore, phone, clock } = await routed({ express })
-      const client = new Client(app)
-      await client.login()
-      const { csrfToken } = (await client.get('/two-factor/challenge')).body
-      const id = sessionIdOf(client)
-      const before = (await read(sessionStore, id))?.secondFactor
-      clock.forward(60)
-      expect((await client.send('POST', '/login-keep', credentials('alice'))).status).toBe(403)
-      expect(sessionIdOf(client)).toBe(id)
-      expect((await read(sessionStore, id))?.secondFactor).toEqual(before)
-      // At the login page itself the password was given once more: only its time begins anew.
-      expect((await client.send('POST', '/login', credentials('alice'))).status).toBe(403)
-      expect(sessionIdOf(client)).toBe(id)
-      expect((await read(sessionStore, id))?.secondFactor).toEqual({
-        ...before,
-        loginAt: clock.now(),
-        heldAt: clock.now(),
-      })
-      const verified = await client.send(
-        'POST',
-        '/two-factor/challenge',
-        { code: phone.code() },
-        { 'x-csrf-token': csrfToken },
-      )
-      expect(verified.status).toBe(200)
-    })
+    test.each(['/login', '/login-keep'])(
+      'a further login of the same account by %s is half a login of its own',
+      async (path) => {
+        const { app, sessionStore, phone, clock } = await routed({ express })
+        const client = new Client(app)
+        await client.login()
+        const id = sessionIdOf(client)
+        const before = (await read(sessionStore, id))?.secondFactor
+        clock.forward(60)
+        expect((await client.send('POST', path, credentials('alice'))).status).toBe(403)
+        expect(sessionIdOf(client)).not.toBe(id)
+        expect(await read(sessionStore, id)).toBeNull()
+        const after = (await read(sessionStore, sessionIdOf(client)))?.secondFactor
+        expect(after).toEqual({
+          ...before,
+          csrf: expect.any(String),
+          loginAt: clock.now(),
+          heldAt: clock.now(),
+        })
+        expect(after?.csrf).not.toBe(before?.csrf)
+        expect((await client.challenge(phone.code())).status).toBe(200)
+      },
+    )
 
     test.each(['/login', '/login-keep'])('a login of another account by %s replaces it', async (path) => {
       const { app, store, sessionStore, phone, clock } = await routed({ express })

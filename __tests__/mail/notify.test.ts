@@ -238,17 +238,18 @@ test('an IPv4 address that came over IPv6 is shown as what it is', async () => {
 })
 
 test.each([
-  ['10.0.0.1', true],
-  ['2001:db8::1', true],
-  ['fe80::1%eth0', true],
+  ['10.0.0.1', '10.0.0.1'],
+  ['2001:db8::1', '2001:db8::1'],
+  ['fe80::1%eth0', 'fe80::1'],
   // What stands there where any proxy is trusted.
-  ['10.0.0.1. Our staff did this for you', false],
-  ['x'.repeat(12_000), false],
-])('the address "%s" that a request came from is in the mail: %s', async (ip, shown) => {
+  ['10.0.0.1. Our staff did this for you', null],
+  ['x'.repeat(12_000), null],
+  ['::1%0 Call us, or see https://evil.example/unlock', '::1'],
+])('of the address "%s" that a request came from the mail has: %s', async (ip, shown) => {
   await enrolled({}, { eventOrigin: () => ({ ip }) })
   const { text, html } = (await box.wait(1)).parsed
-  for (const body of [text, html as string]) expect(body?.includes(ip)).toBe(shown)
-  expect(text?.includes('IP address')).toBe(shown)
+  expect(/IP address: (.*)/.exec(text ?? '')?.[1] ?? null).toBe(shown)
+  for (const body of [text, html as string]) expect(body).not.toMatch(/Our staff|xxx|eth0|evil/)
 })
 
 test.each([

@@ -62,6 +62,7 @@ const challenge: Named<'challenge'> = {
 
 const recovery: Named<'recovery'> = {
   name: 'recovery',
+  ask: 'answers',
   state: null,
   effectiveAt: null,
   until: null,

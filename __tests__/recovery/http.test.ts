@@ -4,7 +4,7 @@ import { enrol as enrolFactor } from '../../lib/account/enrolment'
 import { AccountRecords } from '../../lib/account/records'
 import { Keyring } from '../../lib/crypto/keyring'
 import { Recoveries, RecoveryRecords } from '../../lib/recovery/recoveries'
-import { KEY } from '../support/app'
+import { KEY, type User, users } from '../support/app'
 import { Authenticator } from '../support/authenticator'
 import { Client, enrol } from '../support/client'
 import { anotherDay, trust } from '../support/devices'
@@ -462,6 +462,70 @@ test('closing an account may be tried again, and the request goes first', async 
   expect(forget).toHaveBeenCalledTimes(2)
   expect((await world.secondFactor.status('u-alice')).enabled).toBe(false)
   expect(world.told.filter(({ name }) => name === 'forgotten')).toHaveLength(1)
+})
+
+describe('a cookie that was found, and no password', () => {
+  /** A session from before all were ended, as after a password was changed: it waits for a code. */
+  async function found(world: World, old: Client) {
+    await world.secondFactor.revokeSessions('u-alice')
+    expect((await old.get('/vault')).body.code).toBe('second_factor_required')
+    return old
+  }
+
+  test('asks for nothing, and is led to the login', async () => {
+    const world = await createWorld()
+    const old = await found(world, await signedIn(world, 'alice'))
+    for (const answer of [
+      await old.get('/two-factor/recovery'),
+      await old.post('/two-factor/recovery', { ...right }, '/two-factor/challenge'),
+    ]) {
+      expect([answer.status, answer.body.code]).toEqual([403, 'password_required'])
+      expect(answer.body.loginUrl).toBe('/login')
+    }
+    expect(eventsOf(world)).not.toContain('recovery-requested')
+    const page = await old.as('person').get('/two-factor/recovery')
+    expect(page.status).toBe(403)
+    expect(page.text).toContain('Sign in again to go on.')
+    expect(page.text).not.toContain('name="firstName"')
+    const { headers } = await old
+      .as('person')
+      .post('/two-factor/challenge/cancel', {}, '/two-factor/recovery')
+    expect(headers.location).toBe('/login')
+    expect((await ask(world)).response.status).toBe(202)
+  })
+
+  test('sees nothing of a request, and carries none out', async () => {
+    const remembered: { by?: string } = {}
+    const world = await createWorld(
+      {},
+      {},
+      {
+        between: (app) =>
+          app.use((req, _res, next) => {
+            if (req.headers.cookie?.includes('remember=') !== true || req.isAuthenticated()) return next()
+            remembered.by = req.path
+            req.login(users.alice as User, { session: true, freshLogin: false }, (error) => next(error))
+          }),
+      },
+    )
+    const signed = await signedIn(world, 'alice')
+    world.clock.forward(1)
+    await ask(world)
+    await decide(world, 'approve')
+    world.clock.forward(DAY)
+    const old = await found(world, signed)
+    const thief = new Client(world.app)
+    thief.cookies.set('remember', 'alice')
+    for (const client of [old, thief]) {
+      expect((await client.get('/two-factor/challenge')).status).toBe(200)
+      expect((await client.get('/two-factor/recovery')).body.code).toBe('password_required')
+      expect((await client.get('/account')).status).not.toBe(200)
+    }
+    expect(remembered.by).toBeDefined()
+    expect((await world.secondFactor.status('u-alice')).enabled).toBe(true)
+    expect((await loginOf(world)).code).toBe('enrolment_required')
+    expect((await world.secondFactor.status('u-alice')).enabled).toBe(false)
+  })
 })
 
 describe('administrators', () => {

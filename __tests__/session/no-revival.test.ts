@@ -286,3 +286,85 @@ test('a host that waits for the promise of a store gets it, and its error', asyn
   await promised('a')
   expect(wasEnded(req)).toBe(true)
 })
+
+describe('touch, by which some stores write the whole session again', () => {
+  const touching = () => {
+    const store = new SeenStore()
+    const touched: string[] = []
+    let answer: Done = () => {}
+    const touch = (id: string, data: unknown, done: Done) => {
+      touched.push(id)
+      answer = (error) => {
+        store.rows.set(id, data)
+        done(error)
+      }
+    }
+    Object.assign(store, { touch })
+    store.rows.set('a', somebody)
+    const req = request(store)
+    const told = jest.fn()
+    const again = () => (store as unknown as { touch: typeof touch }).touch('a', somebody, told)
+    return { store, req, touched, told, again, answer: (error?: unknown) => answer(error) }
+  }
+
+  test.each([undefined, new Error('away')])('of a session that is there is as ever: %p', (error) => {
+    const { store, touched, told, again, answer } = touching()
+    again()
+    answer(error)
+    expect([touched, told.mock.calls, store.rows.has('a')]).toEqual([['a'], [[error]], true])
+  })
+
+  test('of one that was ended is none', async () => {
+    const { store, touched, told, again } = touching()
+    await end(store)
+    again()
+    expect([touched, told.mock.calls, store.rows.has('a')]).toEqual([[], [[]], false])
+  })
+
+  test('that is under way while it ends is taken back', async () => {
+    const { store, told, again, answer } = touching()
+    again()
+    await end(store)
+    answer()
+    expect([told.mock.calls.length, store.rows.has('a')]).toEqual([1, false])
+  })
+
+  test('that is under way while somebody begins to sign out leaves the ending to that', () => {
+    const { store, req, told, again, answer } = touching()
+    again()
+    noteSigningOut(req)
+    answer()
+    expect([told.mock.calls.length, store.rows.has('a')]).toEqual([1, true])
+  })
+})
+
+describe('a sign-out takes its user out before it ends the session', () => {
+  const leaving = () => {
+    const store = new SeenStore()
+    store.rows.set('a', somebody)
+    const req = request(store)
+    noteSigningOut(req)
+    Object.assign(req.session, { passport: {} })
+    return { store, req }
+  }
+
+  test('so that nobody is left where the ending fails', async () => {
+    const { store, req } = leaving()
+    await write(store, req)
+    expect(store.rows.get('a')).toMatchObject({ passport: {} })
+    store.failing = 'destroy'
+    expect(await end(store)).toEqual(new Error('away'))
+    // Nor is anybody put back by what was under way.
+    const other = request(store)
+    await write(store, other)
+    expect(store.rows.get('a')).toMatchObject({ passport: {} })
+  })
+
+  test('and once it is ended not even that is written', async () => {
+    const { store, req } = leaving()
+    await end(store)
+    noteSigningOut(req)
+    await write(store, req)
+    expect(store.written).toEqual([])
+  })
+})

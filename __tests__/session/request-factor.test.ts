@@ -13,7 +13,6 @@ const site = (parts: Partial<Site> = {}): Site => ({
   settings: {} as Settings,
   path: '/two-factor',
   challengeUrl: null,
-  loginPath: '/login',
   exemptPaths: new Set(['/help']),
   openPaths: new Set(['/logout']),
   isRoute: (path, method) => path === '/challenge' && method !== 'PUT',
@@ -89,7 +88,7 @@ test('a state is of the one instance that found it out', () => {
   )
 })
 
-test('which requests are those of the router, of exempt and of open pages, and of the login form', () => {
+test('which requests are those of the router, of exempt and of open pages', () => {
   const state = new RequestState('/two-factor', site())
   const asked: [string, string][] = [
     ['GET', '/two-factor/challenge'],
@@ -97,15 +96,13 @@ test('which requests are those of the router, of exempt and of open pages, and o
     ['GET', '/two-factor/other'],
     ['GET', '/help/'],
     ['POST', '/LOGOUT'],
-    ['POST', '/login/?next=%2F'],
-    ['GET', '/login'],
     ['POST', '/elsewhere'],
   ]
   const is = asked.map(([method, url]) => {
     const req = request(method, url)
-    return [state.isOpen(req), state.isExempt(req), state.isLoginForm(req)].map(Number).join('')
+    return [state.isOpen(req), state.isExempt(req)].map(Number).join('')
   })
-  expect(is).toEqual(['110', '010', '000', '010', '100', '001', '000', '000'])
+  expect(is).toEqual(['11', '01', '00', '01', '10', '00'])
   expect(['/', '', '/A/', '/a'].map(plainPath)).toEqual(['/', '/', '/a', '/a'])
 })
 

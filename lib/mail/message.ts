@@ -31,8 +31,7 @@ export class MailTemplates {
       ...notice,
       account: oneLine(account),
       when: language.moment(at),
-      // Behind a proxy that is trusted too far, a client writes here what it likes.
-      ip: ip && isIP(ip.replace(/%.*/, '')) ? oneLine(ip.replace(/^::ffff:(?=[\d.]+$)/i, '')) : null,
+      ip: addressOf(ip),
       settingsUrl,
       issuer: oneLine(this.issuer),
       support: this.support,
@@ -74,6 +73,12 @@ function textOf(view: View): string {
     ...(settingsUrl ? [`${t('mail.settings')}: ${settingsUrl}`] : []),
     `-- \n${t('mail.why', { issuer })}\n`,
   ].join('\n\n')
+}
+
+/** The address, if it is one and without its zone: behind a proxy that is trusted too far, a client writes what it likes. */
+function addressOf(ip: string | null): string | null {
+  const [address = ''] = ip?.split('%') ?? []
+  return isIP(address) ? address.replace(/^::ffff:(?=[\d.]+$)/i, '') : null
 }
 
 /** What somebody else has written stays on its line, and turns no text around. */

@@ -159,6 +159,8 @@ export type Page =
   | {
       /** For users who have lost everything. */
       name: 'recovery'
+      /** The password was given too long ago, or never: a new login first. */
+      ask: 'answers' | 'login'
       /** What has become of the latest request; null: there is none. */
       state: RecoveryState | null
       effectiveAt: Date | null

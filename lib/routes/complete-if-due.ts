@@ -1,6 +1,7 @@
 import type { AccountStatus } from '../account/accounts'
 import { save } from '../session/express-sessions'
 import { isHeld } from '../session/marker'
+import { isFreshLogin } from './fresh-login'
 import type { Visit } from './visit'
 
 /**
@@ -10,7 +11,7 @@ import type { Visit } from './visit'
 export async function completeIfDue(visit: Visit): Promise<boolean> {
   const { rooms, req, account, marker, state } = visit
   const { recovery } = rooms
-  if (!recovery || state.state !== 'pending' || !isHeld(marker)) return false
+  if (!recovery || state.state !== 'pending' || !isHeld(marker) || !isFreshLogin(visit)) return false
   const recovered = await recovery.due.complete(req, account.id, visit.status as AccountStatus)
   if (!recovered) return false
   const { epoch, mustEnrol } = recovered

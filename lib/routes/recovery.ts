@@ -5,6 +5,7 @@ import { LONGEST_ANSWER, readAnswers } from '../recovery/fields'
 import type { RecoveryView } from '../recovery/recoveries'
 import { within } from '../within'
 import { completeIfDue } from './complete-if-due'
+import { isFreshLogin } from './fresh-login'
 import { recoveryOf } from './recovery-rooms'
 import type { Route, SessionState } from './route'
 import { settingsPage } from './settings'
@@ -82,19 +83,32 @@ async function judge(
   }
 }
 
-/** Whoever is signed in has nothing to recover. */
+/**
+ * Whoever is signed in has nothing to recover. And a cookie that was found, of a session from before or of remember-me,
+ * may wait for a code, but says nothing of who asks: that takes the password.
+ */
 async function turnedAway(visit: Visit): Promise<boolean> {
-  if (visit.state.state === 'pending') return false
-  await visit.refuse({ code: 'not_pending' }, (problem) => settingsPage(visit, problem))
+  if (visit.state.state !== 'pending') {
+    await visit.refuse({ code: 'not_pending' }, (problem) => settingsPage(visit, problem))
+    return true
+  }
+  if (isFreshLogin(visit)) return false
+  const page = recoveryPage(visit, { state: null, effectiveAt: null, until: null })
+  const { loginUrl } = visit.rooms.settings
+  await visit.refuse(
+    { code: 'password_required', about: 'login' },
+    (problem) => ({ ...page, ask: 'login', problem }),
+    { loginUrl },
+  )
   return true
 }
 
 function recoveryPage(
   visit: Visit,
-  { state, effectiveAt, until }: RecoveryView,
+  { state, effectiveAt, until }: Omit<RecoveryView, 'askedAt'>,
   problem?: PageProblem,
   wrong: readonly string[] = [],
-): Page {
+): Extract<Page, { name: 'recovery' }> {
   const { fields, delay } = recoveryOf(visit).settings
   const typed = (name: string) => {
     const value = visit.field(name)
@@ -102,6 +116,7 @@ function recoveryPage(
   }
   return {
     name: 'recovery',
+    ask: 'answers',
     state,
     effectiveAt,
     until,

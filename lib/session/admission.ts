@@ -47,8 +47,9 @@ export class Admission {
       loginAt: marker.loginAt,
       method,
       verifiedAt: now,
-      // The forms of a page that was open before still post.
-      csrf: marker.csrf,
+      // Of a whole login the forms of a page that was open before still post. What half of one has shown may be known
+      // to somebody else.
+      csrf: isHeld(marker) ? newCsrfSecret() : marker.csrf,
       ...(marker.notSent && { notSent: true }),
       // A new phone that was being set up before a step-up still is.
       ...(marker.state === 'verified' &&

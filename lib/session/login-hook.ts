@@ -11,7 +11,7 @@ import { watchCookie } from './cookie-sent'
 import { isHeldBy } from './demand'
 import { deviceHashes } from './device-cookie'
 import type { DueRecovery } from './due-recovery'
-import { save, sessionOf, shapeNextSession } from './express-sessions'
+import { sessionOf, shapeNextSession } from './express-sessions'
 import { handOn } from './hand-on'
 import { type AccountView, heldGoesOn, judgeLogin } from './judge'
 import { type HeldMarker, isHeld, type Marker, newCsrfSecret, type VerifiedMarker } from './marker'
@@ -155,13 +155,13 @@ export class LoginHook {
   }
 
   /** The account as it is now: a recovery whose time has come is carried out first. */
-  async #look({ req, account }: Login): Promise<AccountView> {
+  async #look({ req, at, account }: Login): Promise<AccountView> {
     const status = await this.views.read(account.id)
     const present = sessionOf(req).secondFactor
     const proven =
       present?.state === 'verified' && present.accountId === account.id && present.epoch === status.epoch
-    // Whoever has a second factor after all loses nothing; and remember-me logs in at every request.
-    if (!this.due || proven) return status
+    // Whoever has a second factor after all loses nothing, and nothing is lost by a cookie that logs in.
+    if (!this.due || proven || at === 0) return status
     return (await this.due.complete(req, account.id, status)) ?? status
   }
 
@@ -209,7 +209,7 @@ export class LoginHook {
     }
   }
 
-  /** Half a login. One of the same account that goes on is kept: remember-me logs in at every request. */
+  /** Half a login. One of the same account that goes on is kept by what logs in at every request. */
   async #hold(
     { req, at: loginAt, account, options, write }: Login,
     view: AccountView,
@@ -217,9 +217,9 @@ export class LoginHook {
   ): Promise<void> {
     const now = this.settings.now()
     const present = sessionOf(req).secondFactor
-    const kept = isHeld(present) && present.accountId === account.id && heldGoesOn(present, now, view)
-    if (!kept) {
-      const returnTo = destination(req, options)
+    const goesOn = isHeld(present) && present.accountId === account.id && heldGoesOn(present, now, view)
+    if (!goesOn || this.#isGiven(req, options)) {
+      const returnTo = (goesOn && present.returnTo) || destination(req, options)
       const marker = heldMarker({ state: as, account, epoch: view.epoch, loginAt, heldAt: now })
       shapeNextSession(req, (session) => {
         hold(req, session, { ...marker, ...(returnTo && { returnTo }) })
@@ -227,15 +227,20 @@ export class LoginHook {
       })
       await write()
       this.reporter.tell(req, as === 'pending' ? 'challenged' : 'policy-held', account.id, {})
-    } else if (knownStateOf(req, this.settings).isLoginForm(req)) {
-      // The password was given once more: the half login lasts from now on.
-      present.heldAt = now
-      present.loginAt = loginAt
-      await save(req)
     }
     if (!isHeld(sessionOf(req).secondFactor) || passportUser(req) !== undefined) throw unknownPassport()
     setUser(req, undefined)
     knownStateOf(req, this.settings).become(as, account)
+  }
+
+  /**
+   * Somebody has just given a password, and gets a session of their own: the one that they came with may be known to
+   * whoever put it into their browser (OWASP: session fixation). What logs in at every request says so, or asks for pages.
+   */
+  #isGiven(req: Request, { freshLogin }: LoginOptions): boolean {
+    if (freshLogin !== undefined) return freshLogin
+    const changes = !['GET', 'HEAD', 'OPTIONS'].includes(req.method)
+    return changes && !knownStateOf(req, this.settings).isOpen(req)
   }
 
   /** A whole login. */

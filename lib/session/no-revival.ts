@@ -8,8 +8,11 @@ import { type RequestState, stateOf } from './request-factor'
 /** Ids of ended sessions that a process remembers: of more than begin during the longest request. */
 const MOST_ENDED = 10_000
 
+/** Somebody has begun to sign out, or the store was told to end it. */
+type Ending = 'signing-out' | 'ended'
+
 /** The ids that each store has ended, in this process. */
-const endedBy = new WeakMap<Store, Set<string>>()
+const endedBy = new WeakMap<Store, Map<string, Ending>>()
 
 /**
  * A session is what it was when its request began, and express-session writes it whole: a request that is under way
@@ -34,23 +37,23 @@ export function wasEnded(req: Request): boolean {
 /** Somebody signs out: from now on, and not only once the store has done it. */
 export function noteSigningOut(req: Request): void {
   const ended = endedBy.get(req.sessionStore as Store)
-  if (ended) noteEnd(ended, req.sessionID)
+  if (ended && !ended.has(req.sessionID)) noteEnd(ended, req.sessionID, 'signing-out')
 }
 
-function noteEnd(ended: Set<string>, id: string): void {
-  ended.add(id)
-  if (ended.size > MOST_ENDED) ended.delete(ended.values().next().value as string)
+function noteEnd(ended: Map<string, Ending>, id: string, ending: Ending): void {
+  ended.set(id, ending)
+  if (ended.size > MOST_ENDED) ended.delete(ended.keys().next().value as string)
 }
 
 /** In the store, since a host may load, copy and write sessions as it likes. */
 function watch(store: Store & { generate?(req: Request): void }): void {
-  const ended = new Set<string>()
+  const ended = new Map<string, Ending>()
   endedBy.set(store, ended)
   const [get, set, destroy] = [store.get.bind(store), store.set.bind(store), store.destroy.bind(store)]
-  const generate = store.generate?.bind(store)
+  const [generate, touch] = [store.generate?.bind(store), store.touch?.bind(store)]
 
   store.destroy = (id, done) => {
-    noteEnd(ended, id)
+    noteEnd(ended, id, 'ended')
     const notEnded = () => ended.delete(id)
     const told = (error: unknown) => {
       if (error) notEnded()
@@ -77,6 +80,9 @@ function watch(store: Store & { generate?(req: Request): void }): void {
       ended.delete(id)
       return set(id, data, done)
     }
+    const leaves = ended.get(id) === 'signing-out' && !isSomebodys(req, data as AppSession)
+    // Passport takes its user out before it ends the session: should that fail, nobody is left in it.
+    if (leaves) return setUnlessEnded()
     if (ended.has(id)) return done?.()
     if (stateOf(req)?.loadedSession !== id) return set(id, data, done)
     get(id, (error, stored) => {
@@ -88,8 +94,20 @@ function watch(store: Store & { generate?(req: Request): void }): void {
     // Over a pool of connections the ending, sent later, may be done before.
     function setUnlessEnded() {
       set(id, data, (error) => {
-        if (ended.has(id)) destroy(id, () => done?.(error))
+        if (ended.get(id) === 'ended') destroy(id, () => done?.(error))
         else done?.(error)
+      })
+    }
+  }
+
+  // Some stores read the whole session for it, and write it again.
+  if (touch) {
+    store.touch = (id, data, done) => {
+      if (ended.has(id)) return done?.()
+      const told = done as ((error?: unknown) => void) | undefined
+      touch(id, data, (error?: unknown) => {
+        if (ended.get(id) === 'ended') destroy(id, () => told?.(error))
+        else told?.(error)
       })
     }
   }

@@ -45,8 +45,6 @@ export interface Site {
   path: string
   /** The host's own challenge page, or null. */
   challengeUrl: string | null
-  /** The host's login page. */
-  loginPath: string
   /** The host's pages that people with half a login are not led away from. */
   exemptPaths: ReadonlySet<string>
   /** Those at which something may log in at every request, and half a login goes on: never a login form's. */
@@ -93,11 +91,6 @@ export class RequestState implements RequestFactor {
   /** Somebody with half a login may look at this page. */
   isExempt(req: Request): boolean {
     return this.#isOwn(req) || this.site.exemptPaths.has(plainPath(pathOf(req)))
-  }
-
-  /** The login page's own form was sent. */
-  isLoginForm(req: Request): boolean {
-    return req.method === 'POST' && plainPath(pathOf(req)) === this.site.loginPath
   }
 
   get challengeUrl(): string {

@@ -117,7 +117,8 @@ export class Settler {
           await save(req)
           return
         case 'hold': {
-          const loginAt = known ? marker.loginAt : 0
+          // The password that was given for another time of the account may have been changed since.
+          const loginAt = known && marker.epoch === look.epoch ? marker.loginAt : 0
           const heldAt = this.settings.now()
           hold(req, session, heldMarker({ state: judgement.as, account, epoch: look.epoch, loginAt, heldAt }))
           setUser(req, undefined)
