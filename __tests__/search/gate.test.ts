@@ -167,6 +167,7 @@ describe('at the start', () => {
   test.each<[unknown, string]>([
     [['totp'], 'A gate is not made with an array: '],
     ['5m', 'A gate is not made with '],
+    [{ maxage: '5m' }, 'A gate has no option maxage. Did you mean maxAge? In full: '],
     [{ methods: ['sms'] }, "A gate's methods are an array with 'totp', 'backup-code' or both: "],
     [{ returnTo: '//evil.example' }, "A gate's returnTo is a path of your app, such as '/transfer': "],
   ])('%j is told by name', (options, words) => {

@@ -64,8 +64,8 @@ function underMocha(spec) {
     mochaOptions: {
       require: ['./__tests__/search/mutation/under-mocha.cjs'],
       spec,
-      config: false,
-      package: false,
+      'no-config': true,
+      'no-package': true,
     },
   }
 }
