@@ -282,6 +282,11 @@ export const samples = {
   onWithRecovery: { ...on, recovery: { effectiveAt: null } },
   onWithApprovedRecovery: { ...on, recovery: { effectiveAt: soon(86_400) } },
   recovery,
+  recoveryWithoutPassword: {
+    ...recovery,
+    ask: 'login',
+    problem: { code: 'password_required', about: 'login' },
+  },
   recoveryWrong: {
     ...recovery,
     fields: [
