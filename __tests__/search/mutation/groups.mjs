@@ -143,7 +143,7 @@ export const groups = {
   redis: [
     {
       files: ['stores/redis', 'stores/redis/clients', 'stores/redis/ids', 'stores/redis/inspection'],
-      tests: ['stores/redis', 'stores/place', 'mistakes'],
+      tests: ['stores/redis-answers', 'stores/place', 'stores/redis', 'mistakes'],
     },
   ],
   conformance: [
