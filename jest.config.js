@@ -11,6 +11,9 @@ if (disk) process.env.TMPDIR ??= disk
 process.env.TEST_DATA_DIRECTORIES = mkdtempSync(join(tmpdir(), 'data-directories-'))
 process.once('exit', () => rmSync(process.env.TEST_DATA_DIRECTORIES, { recursive: true, force: true }))
 
+// Workers begin with these, too. A test makes much that is gone at once: it should not be cleared away too often.
+process.execArgv.push('--min-semi-space-size=16', '--max-semi-space-size=64')
+
 /** @type {import('jest').Config} */
 module.exports = {
   testEnvironment: 'node',

@@ -6,6 +6,7 @@ import type { Browser, Page } from 'playwright-core'
 import { PASSWORD } from '../support/app'
 import {
   collisions,
+  inPage,
   launch,
   misfits,
   phoneCode,
@@ -408,8 +409,7 @@ async function looksRight(walk: Walk, { lang, dir }: Tongue, heading: string): P
   await walk.sees(heading)
   // Without its style sheet everything is small.
   await page.waitForLoadState()
-  const html = page.locator('html')
-  const said = [await html.getAttribute('lang'), await html.getAttribute('dir')]
+  const said = await inPage(page, ({ lang, dir }) => [lang, dir])
   expect([heading, ...said]).toEqual([heading, lang, dir])
   expect([heading, lang, await violations(page)]).toEqual([heading, lang, []])
   for (const width of [360, 1280]) {

@@ -9,6 +9,7 @@ import { createTestApp, PASSWORD } from '../support/app'
 import {
   collisions,
   host,
+  inPage,
   launch,
   misfits,
   phoneCode,
@@ -106,12 +107,8 @@ describeWith(['chromium', 'oathtool'], 'the example app in the language chosen a
   function inLanguage(walk: Walk, lang: string, dir: string) {
     return async (heading: string) => {
       await walk.sees(heading)
-      const html = walk.page.locator('html')
-      expect([heading, await html.getAttribute('lang'), await html.getAttribute('dir')]).toEqual([
-        heading,
-        lang,
-        dir,
-      ])
+      const said = await inPage(walk.page, (root) => [root.lang, root.dir])
+      expect([heading, ...said]).toEqual([heading, lang, dir])
       await walk.page.setViewportSize({ width: 360, height: 800 })
       expect([heading, await collisions(walk.page)]).toEqual([heading, []])
     }

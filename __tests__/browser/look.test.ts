@@ -5,7 +5,7 @@ import type { Policy } from 'express-second-factor'
 import type { Browser, Page } from 'playwright-core'
 import { createTestApp, expresses, PASSWORD, type TestAppOptions } from '../support/app'
 import { Authenticator } from '../support/authenticator'
-import { host, launch, misfits, violations } from '../support/browser'
+import { host, inPage, launch, misfits, violations } from '../support/browser'
 import { Clock } from '../support/clock'
 
 const { describeWith } = require('../support/tools')
@@ -357,11 +357,11 @@ describeWith(['chromium'], 'what people see', () => {
       },
       /** Fills in the page's field and sends the form that goes to `path`. */
       async submit(path: string, text: string): Promise<void> {
+        await page.waitForLoadState()
         await page.locator('#sf-field').fill(text)
-        const answered = page.waitForResponse((response) => response.request().method() === 'POST')
+        const answered = page.waitForEvent('load')
         await page.locator(`form[action^="/two-factor${path}"] [type=submit]`).first().click()
         await answered
-        await page.waitForLoadState()
       },
       async phone(): Promise<Authenticator> {
         await page.locator('#sf-key').waitFor({ state: 'attached' })
@@ -378,10 +378,7 @@ describeWith(['chromium'], 'what people see', () => {
       },
       /** Looks at the page in every way; what is wrong goes to the findings. `focus`: the element that has it. */
       async inspect(what: string, focus: string | null): Promise<void> {
-        const focused = await page.locator('html').evaluate((root, selector) => {
-          const { activeElement, body } = root.ownerDocument
-          return selector === null ? activeElement === body : activeElement.matches(selector)
-        }, focus)
+        const focused = await inPage(page, hasFocus, focus)
         if (!focused) findings.push(`${what}: the focus is not on ${focus}`)
         for (const width of widthsFrom(page)) {
           const colorScheme = width === 360 ? 'light' : 'dark'
@@ -389,7 +386,7 @@ describeWith(['chromium'], 'what people see', () => {
           await page.setViewportSize({ width, height: 800 })
           const wrong = [
             ...(await misfits(page)),
-            ...(await page.locator('.sf-card').evaluate(smallTargets)),
+            ...(await inPage(page, smallTargets)),
             ...(closely ? await violations(page) : []),
           ]
           findings.push(...wrong.map((finding) => `${what}, ${colorScheme}, ${width} px: ${finding}`))
@@ -405,20 +402,29 @@ function widthsFrom(page: Page): number[] {
 }
 
 /** What is smaller than a finger. A link within a sentence is as high as its line; a box is hit by its label too. */
-function smallTargets(card: unknown): string[] {
+function smallTargets(page: unknown): string[] {
   type Shown = { outerHTML: string; getBoundingClientRect(): { width: number; height: number } }
-  const root = card as {
+  type Card = { querySelectorAll(selector: string): Iterable<Shown> }
+  const root = page as {
     ownerDocument: { defaultView: { getComputedStyle(of: Shown): { display: string } } }
-    querySelectorAll(selector: string): Iterable<Shown>
+    querySelector(selector: '.sf-card'): Card
   }
   const { defaultView: window } = root.ownerDocument
   const targets = 'a, button, summary, input:not([type=hidden], [type=checkbox]), label:has(input)'
-  return [...root.querySelectorAll(targets)].flatMap((element) => {
+  return [...root.querySelector('.sf-card').querySelectorAll(targets)].flatMap((element) => {
     const { width, height } = element.getBoundingClientRect()
     const small = width > 0 && (width < 44 || height < 44)
     const inText = window.getComputedStyle(element).display === 'inline'
     return small && !inText ? [`${width}x${height}: ${element.outerHTML.slice(0, 120)}`] : []
   })
+}
+
+/** Whether this element has the focus, or none where there is no selector. */
+function hasFocus(page: unknown, selector: string | null): boolean {
+  type Focused = { matches(selector: string): boolean }
+  const { activeElement, body } = (page as { ownerDocument: { activeElement: Focused; body: Focused } })
+    .ownerDocument
+  return selector === null ? activeElement === body : activeElement.matches(selector)
 }
 
 function topOf(element: { getBoundingClientRect(): { top: number }; ownerDocument: unknown }): number {

@@ -79,7 +79,7 @@ for (const { name, needs, start } of places.filter((place) => place.name !== 'SQ
     let site: Site
     beforeAll(async () => {
       place = await start()
-      site = await startExample({ ...quick, ...variable(place.url) })
+      site = await startExample(variable(place.url))
     })
     afterAll(async () => {
       await site?.close()
@@ -155,7 +155,6 @@ describeWith(['redis'], 'the example at a Redis', () => {
   beforeAll(async () => {
     redis = await startRedis()
     site = await startExample({
-      ...quick,
       REDIS_URL: redis.url,
       SECOND_FACTOR_STORE: 'redis',
       REVALIDATE_AFTER: '0',

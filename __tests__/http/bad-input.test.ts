@@ -1,10 +1,10 @@
 import { gzipSync } from 'node:zlib'
-import type { Response } from 'supertest'
 import { type expresses as all, expresses, PASSWORD, type TestAppOptions, type User } from '../support/app'
 import { Authenticator } from '../support/authenticator'
 import { Client, hiddenFields } from '../support/client'
 import { createEnrolledApp, signIn } from '../support/enrolled'
 import { dump, FaultyStore } from '../support/faulty-store'
+import type { Answer } from '../support/quick-request'
 import { serve } from '../support/server'
 import { read, sessionIdOf } from '../support/sessions'
 
@@ -571,7 +571,7 @@ describe.each(Object.entries(expresses))('%s', (_name, express) => {
         express,
         secondFactor: { issuer, account: (user: User) => ({ id: user.id, name }) },
       })
-      const pages: Response[] = []
+      const pages: Answer[] = []
       const bob = new Client(app, 'person')
       await bob.login('bob')
       pages.push(await bob.get('/two-factor'), await bob.get('/two-factor/enable'))
@@ -620,8 +620,8 @@ describe.each(Object.entries(expresses))('%s', (_name, express) => {
         store,
         secondFactor: { revalidateAfter: 0 },
       })
-      const answers: [string, number, Response][] = []
-      const note = (what: string, status: number, answer: Response) => answers.push([what, status, answer])
+      const answers: [string, number, Answer][] = []
+      const note = (what: string, status: number, answer: Answer) => answers.push([what, status, answer])
       for (const kind of ['program', 'person'] as const) {
         const program = kind === 'program'
         const anonymous = new Client(app, kind)

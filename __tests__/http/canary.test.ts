@@ -1,13 +1,13 @@
 import { inspect } from 'node:util'
 import type { SecondFactorEvent, StoredRecord, UnavailableError } from 'express-second-factor'
 import type { SessionData } from 'express-session'
-import type { Response } from 'supertest'
 import { createTestApp, PASSWORD } from '../support/app'
 import { Authenticator } from '../support/authenticator'
 import { encodings, Outlets } from '../support/canaries'
 import { Client, hiddenFields } from '../support/client'
 import { anotherDay, DEVICE_COOKIE, tokenOf } from '../support/devices'
 import { FaultyStore } from '../support/faulty-store'
+import type { Answer } from '../support/quick-request'
 import { RecordingSessions } from '../support/sessions'
 
 // It is a long walk.
@@ -106,7 +106,7 @@ class Walk {
     return client
   }
 
-  #hear(request: string, answer: Response): void {
+  #hear(request: string, answer: Answer): void {
     const { status, headers, text } = answer
     this.statuses.add(status)
     const { 'set-cookie': cookies = [], ...rest } = headers as Record<string, unknown>
@@ -195,7 +195,7 @@ async function everything(kind: 'program' | 'person'): Promise<void> {
     '/two-factor/enable',
   )
   expect(enabled.status).toBe(200)
-  const codesOf = (answer: Response) => {
+  const codesOf = (answer: Answer) => {
     const shown: string[] = answer.body.backupCodes ?? answer.text.match(/\b[0-9A-Z]{5}-[0-9A-Z]{5}\b/g) ?? []
     const codes = [...new Set(shown)]
     expect(codes).toHaveLength(5)

@@ -1,7 +1,6 @@
 import type { Express } from 'express'
 import type { SecondFactorEvent } from 'express-second-factor'
 import session from 'express-session'
-import type { Response } from 'supertest'
 import { Accounts } from '../../lib/account/accounts'
 import { AccountRecords } from '../../lib/account/records'
 import { Keyring } from '../../lib/crypto/keyring'
@@ -11,6 +10,7 @@ import { Client } from '../support/client'
 import { anotherDay, trust } from '../support/devices'
 import { createEnrolledApp, putEnrolled, signIn } from '../support/enrolled'
 import { FaultyStore } from '../support/faulty-store'
+import type { Answer } from '../support/quick-request'
 
 const CHALLENGE = '/two-factor/challenge'
 const IP = '203.0.113.7'
@@ -40,7 +40,7 @@ async function listening(options: TestAppOptions = {}) {
     heard.push({ ...event })
   })
   /** What the last request was told of, without what all of them have in common. */
-  const told = (answer: Response | null, accountId = 'u-alice') =>
+  const told = (answer: Answer | null, accountId = 'u-alice') =>
     heard.splice(0).map(({ accountId: about, at, requestId, ip, ...event }) => {
       expect(about).toBe(accountId)
       expect(at).toEqual(new Date(clock.time))

@@ -1,4 +1,3 @@
-import type { Response } from 'supertest'
 import {
   ask,
   createWorld,
@@ -17,6 +16,7 @@ import { Authenticator } from '../support/authenticator'
 import { Client } from '../support/client'
 import { trust } from '../support/devices'
 import { HeldStore } from '../support/held-store'
+import type { Answer } from '../support/quick-request'
 
 jest.setTimeout(60_000)
 
@@ -46,7 +46,7 @@ const toldOf = ({ told }: World, accountId: string) =>
   told.filter((event) => event.accountId === accountId).map(({ name }) => name)
 
 /** Asks, while the store keeps the write waiting: 503, nothing is told; and then it is written. */
-async function late(world: World, store: HeldStore, work: () => Promise<Response>): Promise<void> {
+async function late(world: World, store: HeldStore, work: () => Promise<Answer>): Promise<void> {
   world.told.length = 0
   world.mails.length = 0
   store.hold()

@@ -1,6 +1,5 @@
 import { TotpStrategy } from 'express-second-factor'
 import type { Store } from 'express-session'
-import type { Response } from 'supertest'
 import { createWorld, factorOf, list, ask as requestRecovery, signedIn, until } from '../recovery/world'
 import { createTestApp, expresses, hostPassport, type TestAppOptions } from '../support/app'
 import { Authenticator } from '../support/authenticator'
@@ -9,6 +8,7 @@ import { createEnrolledApp, signIn } from '../support/enrolled'
 import { dump, FaultyStore } from '../support/faulty-store'
 import { HeldRequests, signOut, signOutElsewhere } from '../support/held-requests'
 import { HeldStore } from '../support/held-store'
+import type { Answer } from '../support/quick-request'
 
 // A code is on its way to the store when its session is signed out, in another tab or by another process.
 
@@ -24,8 +24,8 @@ const cases = outs.flatMap(([where, out]) => kinds.map((kind) => [kind, where, o
 async function during(
   meanwhile: () => Promise<unknown>,
   store: HeldStore,
-  send: () => Promise<Response>,
-): Promise<Response> {
+  send: () => Promise<Answer>,
+): Promise<Answer> {
   store.hold()
   const answer = send()
   await until(() => store.waiting > 0)
@@ -44,7 +44,7 @@ async function isSignedOut(...clients: Client[]): Promise<void> {
 }
 
 /** 401 for programs; people are sent to the login, or where they may go. */
-function isTurnedAway(answer: Response, kind: 'program' | 'person'): void {
+function isTurnedAway(answer: Answer, kind: 'program' | 'person'): void {
   if (kind === 'program') expect([answer.status, answer.body.code]).toEqual([401, 'not_authenticated'])
   else expect([answer.status, answer.headers.location]).toEqual([303, '/login'])
 }

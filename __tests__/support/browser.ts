@@ -20,6 +20,8 @@ const flags = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
+  // What was compiled for one page is there for the next.
+  '--js-flags=--no-flush-bytecode',
 ]
 
 export function launch(): Promise<Browser> {
@@ -32,11 +34,12 @@ export interface Site {
   close(): Promise<void>
 }
 
-/** The built example, as `npm start` runs it: a process of its own with an empty data folder. */
+/** The built example, as `npm start` runs it, but for what scrypt costs: a process of its own with an empty data folder. */
 export async function startExample(env: Record<string, string> = {}): Promise<Site> {
   const dataDir = mkdtempSync(join(tmpdir(), 'quayside-'))
   const port = await freePort()
-  const child = spawn(process.execPath, [join(__dirname, '../../example-app/dist/server.js')], {
+  const quick = ['-r', join(__dirname, 'quick-scrypt-process.cjs')]
+  const child = spawn(process.execPath, [...quick, join(__dirname, '../../example-app/dist/server.js')], {
     env: { ...process.env, PORT: String(port), DATA_DIR: dataDir, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -98,12 +101,36 @@ export function phoneCodes(key: string, stepsLater: number, steps: number): stri
   return execFileSync('oathtool', args, { encoding: 'utf8' }).trim().split('\n')
 }
 
-// A browser reads it anew on every page: the short one, in half the time.
+// biome-ignore lint/suspicious/noExplicitAny: the compiler has no types of a browser here
+type Root = any
+
+/** What a function sees in a page, given its root element and this: in one message, for which a locator needs five. */
+export function inPage<Given, Seen>(
+  page: Page,
+  look: (root: Root, given: Given) => Seen,
+  given?: Given,
+): Promise<Seen> {
+  return page.evaluate(`(${look})(document.documentElement, ${JSON.stringify(given ?? null)})`)
+}
+
 const axeSource = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')
+/** Pages that bring axe-core along wherever they go. */
+const equipped = new WeakSet<Page>()
+
+/** Sent to a browser once, and compiled once: for each page anew it takes as long as looking. */
+async function bringAxe(page: Page): Promise<void> {
+  if (!equipped.has(page)) {
+    const source = `globalThis.bringAxe = () => {${axeSource}}`
+    await page.addInitScript(source)
+    equipped.add(page)
+    await page.evaluate(`${source}; 0`)
+  }
+  await page.evaluate('typeof axe === "undefined" && bringAxe()')
+}
 
 /** What axe-core finds wrong with the page, a line each. */
 export async function violations(page: Page): Promise<string[]> {
-  if (!(await page.evaluate('typeof axe !== "undefined"'))) await page.evaluate(axeSource)
+  await bringAxe(page)
   const options: axe.RunOptions = {
     resultTypes: ['violations'],
     rules: { 'target-size': { enabled: true } },
@@ -120,10 +147,10 @@ export async function violations(page: Page): Promise<string[]> {
 
 /** Elements that reach out of the page, that cut their text, or that are too small to hit; a line each. */
 export function misfits(page: Page): Promise<string[]> {
-  return page.locator('html').evaluate((root) => {
+  return inPage(page, (root) => {
     const window = root.ownerDocument.defaultView
     const found: string[] = []
-    const tag = (element: typeof root) => element.outerHTML.slice(0, 120)
+    const tag = (element: Root): string => element.outerHTML.slice(0, 120)
     if (root.scrollWidth > window.innerWidth) found.push(`the page is ${root.scrollWidth} px wide`)
     for (const element of root.querySelectorAll('body *')) {
       const { width, height, left, right } = element.getBoundingClientRect()
@@ -147,13 +174,13 @@ export function misfits(page: Page): Promise<string[]> {
 
 /** Text that lies on other text, or that reaches out of the box that it is in; a line each. */
 export function collisions(page: Page): Promise<string[]> {
-  return page.locator('body').evaluate((body) => {
-    const document = body.ownerDocument
+  return inPage(page, ({ ownerDocument: document }) => {
+    const { body } = document
     const window = document.defaultView
     const found: string[] = []
     const pieces: { text: string; left: number; right: number; top: number; bottom: number }[] = []
     // What only screen readers see is a dot.
-    const isDot = (element: typeof body): boolean =>
+    const isDot = (element: Root): boolean =>
       element !== body && (element.clientWidth === 1 || isDot(element.parentElement))
     const walker = document.createTreeWalker(body, window.NodeFilter.SHOW_TEXT)
     for (let node = walker.nextNode(); node; node = walker.nextNode()) {

@@ -1,5 +1,4 @@
 import type { SecondFactorStore } from 'express-second-factor'
-import type { Response } from 'supertest'
 import type { AccountRecord } from '../../lib/account/record'
 import { AccountRecords } from '../../lib/account/records'
 import { Keyring } from '../../lib/crypto/keyring'
@@ -7,6 +6,7 @@ import { KEY } from './app'
 import type { Authenticator } from './authenticator'
 import { Client } from './client'
 import type { Clock } from './clock'
+import type { Answer } from './quick-request'
 
 export const DEVICE_COOKIE = 'second-factor-device'
 
@@ -16,7 +16,7 @@ export async function trust(
   phone: Authenticator,
   clock: Clock,
   username = 'alice',
-): Promise<Response> {
+): Promise<Answer> {
   clock.nextStep()
   await client.login(username)
   const trustDevice = client.kind === 'program' ? true : 'on'
@@ -42,7 +42,7 @@ export function withCookie(client: Client, value: string): Client {
 }
 
 /** The device cookie that an answer sets, as it was sent. */
-export function deviceLine(response: Response): string | undefined {
+export function deviceLine(response: Answer): string | undefined {
   const lines = (response.headers['set-cookie'] as unknown as string[] | undefined) ?? []
   return lines.find((line) => line.includes(DEVICE_COOKIE))
 }

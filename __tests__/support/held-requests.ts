@@ -1,8 +1,8 @@
 import { EventEmitter, once } from 'node:events'
 import type { RequestHandler } from 'express'
 import session from 'express-session'
-import type { Response } from 'supertest'
 import type { Client } from './client'
+import type { Answer } from './quick-request'
 import { sessionIdOf } from './sessions'
 
 /** Requests that wait where this middleware is, as those do whose body is held back. */
@@ -23,7 +23,7 @@ export class HeldRequests {
     path: string,
     body?: object,
     headers: Record<string, string> = {},
-  ): Promise<Response> {
+  ): Promise<Answer> {
     const reached = once(this.#events, 'held')
     const answer = caller.send(method, path, body as Record<string, unknown>, { 'x-hold': '1', ...headers })
     await reached

@@ -9,6 +9,47 @@ setFlagsFromString('--no-flush-bytecode')
 const compiled = new Map()
 
 /**
+ * Which test or hook runs now, for an error that nobody catches. Jest asks Node to follow each promise for that, once more
+ * with every test file of a worker. Here one test runs at a time, and the error is the running one's.
+ */
+class RunningNow {
+  #now
+
+  getStore() {
+    return this.#now
+  }
+
+  run(what, work) {
+    const before = this.#now
+    this.#now = what
+    const back = () => {
+      this.#now = before
+    }
+    let done
+    try {
+      done = work()
+    } catch (error) {
+      back()
+      throw error
+    }
+    if (typeof done?.then !== 'function') {
+      back()
+      return done
+    }
+    return done.then(
+      (value) => {
+        back()
+        return value
+      },
+      (error) => {
+        back()
+        throw error
+      },
+    )
+  }
+}
+
+/**
  * Jest gives each test file modules of its own, and compiles each of them again for it: hundreds. A script can run in
  * the world of any file, so each is compiled once in a worker, and runs as often as before.
  */
@@ -34,6 +75,11 @@ class QuickRuntime extends Runtime {
         return slowly.call(this, source, filename)
       }
     }
+  }
+
+  requireInternalModule(from, to) {
+    if (to === 'node:async_hooks' && from.includes('jest-circus')) return { AsyncLocalStorage: RunningNow }
+    return super.requireInternalModule(from, to)
   }
 }
 

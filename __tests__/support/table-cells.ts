@@ -1,5 +1,5 @@
-import type { Response } from 'supertest'
 import { Authenticator } from './authenticator'
+import type { Answer } from './quick-request'
 import { type State, states, type World } from './table-world'
 
 /** What a POST is sent with, and what comes before it. */
@@ -121,7 +121,7 @@ export async function tryInVain(
   return { ...found, 'state after these': unchanged ? state : await world.stateOf(caller) }
 }
 
-function answerOf({ status, headers, body }: Response, kind: Kind, method: string): string {
+function answerOf({ status, headers, body }: Answer, kind: Kind, method: string): string {
   const { location, allow } = headers
   if (location) return `${status} ${location}`
   if (method === 'OPTIONS' && status === 200) return `${status} ${allow?.split(/, ?/).sort().join(' ')}`
@@ -130,7 +130,7 @@ function answerOf({ status, headers, body }: Response, kind: Kind, method: strin
 
 /** What no answer may be, whatever its cell says. */
 function faultsOf(
-  { status, headers, text = '', type, body }: Response,
+  { status, headers, text = '', type, body }: Answer,
   kind: Kind,
   method: string,
   path: string,
