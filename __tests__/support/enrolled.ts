@@ -16,6 +16,7 @@ const enrolments = new Map<string, Promise<Enrolment>>()
 function enrolmentOf(username: string): Promise<Enrolment> {
   const known = enrolments.get(username) ?? makeEnrolment(username)
   enrolments.set(username, known)
+  known.catch(() => enrolments.delete(username))
   return known
 }
 

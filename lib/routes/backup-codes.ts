@@ -21,7 +21,7 @@ async function show(visit: Visit): Promise<void> {
     name: 'backup-codes',
     backupCodes,
     set: String(status.backupCodes.generatedAt),
-    later: visit.marker.returnTo ?? null,
+    later: visit.marker.afterCodes ?? null,
   })
 }
 
@@ -35,13 +35,14 @@ async function renew(visit: Visit): Promise<void> {
   const renewal = await reporter.evenIfLate(visit.req, work, ({ made }) => {
     if (made) reporter.tell(visit.req, 'backup-codes-regenerated', id, {})
   })
-  const page = { replaced: true, continueTo: visit.marker.returnTo ?? visit.url() }
+  const page = { replaced: true, continueTo: visit.marker.afterCodes ?? visit.url() }
   if (!renewal.made) {
     if (renewal.reason === 'revoked') return visit.sessionIsOver()
     if (renewal.reason === 'not-enrolled') return refuseDisabled(visit)
     return visit.page(newCodesPage(visit, null, page))
   }
   const { backupCodes, madeAt } = renewal
+  delete visit.marker.afterCodes
   if (visit.program) return visit.json({ backupCodes })
   return visit.page(newCodesPage(visit, { codes: backupCodes, madeAt }, page))
 }

@@ -82,7 +82,7 @@ async function submit(visit: Visit): Promise<void> {
 
 /** After the last backup code new ones come first: the way that was asked for goes on from there. */
 async function toNewCodes(visit: Visit, redirectTo: string): Promise<string> {
-  visit.marker.returnTo = redirectTo
+  visit.marker.afterCodes = redirectTo
   await save(visit.req)
   return visit.url('/backup-codes')
 }

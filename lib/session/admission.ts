@@ -47,9 +47,9 @@ export class Admission {
       loginAt: marker.loginAt,
       method,
       verifiedAt: now,
-      // Of a whole login the forms of a page that was open before still post. What half of one has shown may be known
-      // to somebody else.
-      csrf: isHeld(marker) ? newCsrfSecret() : marker.csrf,
+      // The forms of a page that was open before still post, but for those of a login that waited for its code: what it
+      // has shown may be known to somebody who has the password.
+      csrf: marker.state === 'pending' ? newCsrfSecret() : marker.csrf,
       ...(marker.notSent && { notSent: true }),
       // A new phone that was being set up before a step-up still is.
       ...(marker.state === 'verified' &&

@@ -89,6 +89,18 @@ export async function regenerateKeeping(req: Request): Promise<void> {
   fresh.cookie = old.cookie
 }
 
+/** Does something to the session before it is next written, and something once it is. */
+export function aroundSave(req: Request, before: () => void, after: () => void): void {
+  replaceOnce(sessionOf(req), 'save', (save, ...args) => {
+    before()
+    const [done] = args as [((error?: unknown) => void) | undefined]
+    return save.call(sessionOf(req), (error: unknown) => {
+      after()
+      done?.(error)
+    })
+  })
+}
+
 /** Does something to the session just before it is next written. */
 export function beforeSave(req: Request, change: () => void): void {
   const session = sessionOf(req)

@@ -91,11 +91,20 @@ export class LoginHook {
       const options = (typeof second === 'function' ? {} : second) ?? {}
       const done = typeof second === 'function' ? (second as Done) : third
       // Before Passport copies what the session holds into the next one (keepSessionInfo).
-      noteSigningOut(req)
+      const takeBack = noteSigningOut(req)
       delete sessionOf(req)?.secondFactor
       dropWithheld(req)
       state.become('anonymous', null)
-      logOut.call(req, options, done)
+      const told = (error?: unknown) => {
+        if (error) takeBack()
+        done?.(error)
+      }
+      try {
+        logOut.call(req, options, done && told)
+      } catch (error) {
+        takeBack()
+        throw error
+      }
     }
 
     req.login = req.logIn = guardedLogIn as Request['logIn']

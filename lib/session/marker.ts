@@ -14,6 +14,8 @@ interface Common {
   csrf: string
   /** Where the user was going. */
   returnTo?: string
+  /** Where it goes on after new backup codes, which came first. */
+  afterCodes?: string
   /** An enrolment or a replacement that was begun, sealed. */
   enrolment?: string
   /** What the gate that sent the user here demands. */

@@ -34,10 +34,18 @@ export function wasEnded(req: Request): boolean {
   return endedBy.get(req.sessionStore as Store)?.has(req.sessionID) === true
 }
 
-/** Somebody signs out: from now on, and not only once the store has done it. */
-export function noteSigningOut(req: Request): void {
+/**
+ * Somebody signs out: from now on, and not only once the store has done it.
+ *
+ * @returns what takes it back, where signing out has failed
+ */
+export function noteSigningOut(req: Request): () => void {
   const ended = endedBy.get(req.sessionStore as Store)
-  if (ended && !ended.has(req.sessionID)) noteEnd(ended, req.sessionID, 'signing-out')
+  const { sessionID: id } = req
+  if (ended && !ended.has(id)) noteEnd(ended, id, 'signing-out')
+  return () => {
+    if (ended?.get(id) === 'signing-out') ended.delete(id)
+  }
 }
 
 function noteEnd(ended: Map<string, Ending>, id: string, ending: Ending): void {
@@ -48,6 +56,8 @@ function noteEnd(ended: Map<string, Ending>, id: string, ending: Ending): void {
 /** In the store, since a host may load, copy and write sessions as it likes. */
 function watch(store: Store & { generate?(req: Request): void }): void {
   const ended = new Map<string, Ending>()
+  /** How many calls of `touch` are under way, by id. */
+  const touching = new Map<string, number>()
   endedBy.set(store, ended)
   const [get, set, destroy] = [store.get.bind(store), store.set.bind(store), store.destroy.bind(store)]
   const [generate, touch] = [store.generate?.bind(store), store.touch?.bind(store)]
@@ -75,7 +85,8 @@ function watch(store: Store & { generate?(req: Request): void }): void {
 
   store.set = (id, data, done) => {
     const { req } = data as { req?: Request }
-    // What a host writes by itself is as it says.
+    // What a host writes by itself is as it says, and what a store writes to touch it is not the host's word.
+    if (!req && touching.has(id)) return ended.has(id) ? done?.() : set(id, data, done)
     if (!req) {
       ended.delete(id)
       return set(id, data, done)
@@ -105,7 +116,11 @@ function watch(store: Store & { generate?(req: Request): void }): void {
     store.touch = (id, data, done) => {
       if (ended.has(id)) return done?.()
       const told = done as ((error?: unknown) => void) | undefined
+      touching.set(id, (touching.get(id) ?? 0) + 1)
       touch(id, data, (error?: unknown) => {
+        const others = (touching.get(id) ?? 1) - 1
+        if (others > 0) touching.set(id, others)
+        else touching.delete(id)
         if (ended.get(id) === 'ended') destroy(id, () => told?.(error))
         else told?.(error)
       })

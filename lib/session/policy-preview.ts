@@ -15,7 +15,8 @@ export interface PolicyPreview<User> extends Demand {
 }
 
 /**
- * Goes through users and tells of each what a policy would mean, before it is turned on.
+ * Goes through users and tells of each what a policy would mean, before it is turned on. Options `skip` and `isEnrolled`
+ * are not asked: there is no request.
  *
  * @throws UnavailableError
  */
@@ -27,8 +28,10 @@ export async function* previewPolicy<User>(
 ): AsyncGenerator<PolicyPreview<User>> {
   for await (const user of users) {
     const { id: accountId } = settings.account(user)
-    const { enabled: enrolled } = await accounts.status(accountId)
-    const demand = demandOf(await policy(user, undefined as unknown as Request), settings.now())
+    const { enabled: enrolled, mustEnrol } = await accounts.status(accountId)
+    const asked = demandOf(await policy(user, undefined as unknown as Request), settings.now())
+    // After a recovery, whatever the policy says.
+    const demand = mustEnrol && !enrolled ? { required: true, graceUntil: null } : asked
     yield { user, accountId, enrolled, ...demand, held: !enrolled && isHeldBy(demand) }
   }
 }
