@@ -13,7 +13,8 @@ declare module 'passport' {
     /**
      * False: nobody has just given a password or the like, as with a remember-me cookie. Enabling a second factor and
      * asking support to recover an account then want it, and half a login that is there goes on. True: half a login begins
-     * anew, in a session of its own. By default true, but for requests by `GET` and to the plugin's own pages.
+     * anew, in a session of its own. By default true, but for requests by `GET` that option `loginPaths` does not name, and
+     * to the plugin's own pages.
      */
     freshLogin?: boolean
   }
@@ -76,6 +77,11 @@ export interface SecondFactorOptions<User = Express.User> {
   /** The host's login page. Default `/login`. */
   loginUrl?: string
   /**
+   * Paths by which people log in besides it, such as `/auth/google` and `/auth/google/callback`: half a login is not led
+   * away from them, and what logs in there begins anew, also by `GET`.
+   */
+  loginPaths?: readonly string[]
+  /**
    * Where the host signs people out. Half a login may post there, even where something logs in at every request
    * (default `/logout`); set it if people sign out by following a link, and half a login may do that too. Nothing
    * may log in with a password at this path.
@@ -129,7 +135,9 @@ export interface SecondFactorOptions<User = Express.User> {
   /**
    * Called when a login has been completed on the plugin's pages, before the answer: what a login route does
    * after Passport (merging a cart, noting the time) does not run there. A session that proves itself again
-   * does not count. The session is saved; what is answered here goes in the place of our answer.
+   * does not count. The session is saved; what is answered here goes in the place of our answer. Only where backup codes
+   * are shown, after a second factor that was demanded is set up, does our answer stay: of the host's go its cookies with
+   * it, and a redirect is where "continue" leads.
    */
   onVerified?(user: User, req: Request, res: Response): void | Promise<void>
   /** Called when half a login was given up on our page: to clear a remember-me cookie, which would log in again. */

@@ -146,8 +146,10 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
     settings,
     path: settings.path,
     challengeUrl: settings.challengeUrl,
+    loginPaths: pathsOf(...settings.loginPaths),
     exemptPaths: pathsOf(
       settings.loginUrl,
+      ...settings.loginPaths,
       settings.challengeUrl,
       // Only one that the host names: elsewhere people sign out by a form, and nobody looks at a page of that address.
       options.logoutUrl,
@@ -285,9 +287,9 @@ export function createSecondFactor<User = Express.User>(options: SecondFactorOpt
   return secondFactor
 }
 
-function openPaths({ loginUrl, logoutUrl, challengeUrl }: Settings): Set<string> {
+function openPaths({ loginUrl, loginPaths, logoutUrl, challengeUrl }: Settings): Set<string> {
   const paths = pathsOf(logoutUrl, challengeUrl)
-  for (const path of pathsOf(loginUrl)) paths.delete(path)
+  for (const path of pathsOf(loginUrl, ...loginPaths)) paths.delete(path)
   return paths
 }
 

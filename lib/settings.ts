@@ -20,6 +20,7 @@ export interface Settings {
   store: SecondFactorStore
   path: string
   loginUrl: string
+  loginPaths: string[]
   logoutUrl: string
   challengeUrl: string | null
   returnTo: string
@@ -97,6 +98,13 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
       `Option ${name} is a path of your app that begins with a slash, such as '/login', or a whole URL`,
     )
   }
+  must(
+    given.loginPaths === undefined ||
+      (Array.isArray(given.loginPaths) &&
+        given.loginPaths.every((path) => isAddress(path) && !isWholeUrl(path))),
+    'SF_URL',
+    "Option loginPaths are paths of your app that begin with a slash, such as ['/auth/google/callback']",
+  )
   must(
     isSupport(given.support),
     'SF_SUPPORT',
@@ -176,6 +184,7 @@ export function readOptions<User>(options: SecondFactorOptions<User>): Settings 
     store: given.store,
     path,
     loginUrl: given.loginUrl ?? '/login',
+    loginPaths: [...(given.loginPaths ?? [])],
     logoutUrl: given.logoutUrl ?? '/logout',
     challengeUrl: given.challengeUrl ?? null,
     returnTo: given.returnTo ?? '/',
@@ -221,6 +230,7 @@ const NAMES: NamesOf<SecondFactorOptions> = {
   store: true,
   path: true,
   loginUrl: true,
+  loginPaths: true,
   logoutUrl: true,
   challengeUrl: true,
   returnTo: true,

@@ -1,3 +1,4 @@
+import type { Response } from 'express'
 import { createTestApp, hostPassport, type TestAppOptions, users } from '../support/app'
 import { Authenticator } from '../support/authenticator'
 import { Client } from '../support/client'
@@ -65,4 +66,69 @@ test('an enrolment that is demanded: not on record, so that no backup codes are 
   expect([done.status, done.body.backupCodes?.length]).toEqual([200, 5])
   expect(host.told).toEqual(['u-bob'])
   expect((await client.get('/vault')).status).toBe(200)
+})
+
+describe('backup codes of an enrolment that was demanded are shown, whatever onVerified does', () => {
+  const warn = jest.spyOn(process, 'emitWarning')
+  beforeEach(() => warn.mockImplementation(() => {}))
+  afterAll(() => warn.mockRestore())
+
+  async function enrolled(onVerified: (res: Response) => unknown, kind: 'program' | 'person') {
+    warn.mockClear()
+    const made = createTestApp({
+      secondFactor: {
+        policy: () => 'required',
+        onVerified: async (_user, _req, res) => void (await onVerified(res)),
+      },
+    })
+    const client = new Client(made.app, 'person')
+    await client.login('bob')
+    const begun = await client.as('program').post('/two-factor/enable')
+    const phone = new Authenticator(begun.body.secret, made.clock.now)
+    const answer = await client
+      .as(kind)
+      .post('/two-factor/enable/confirm', { code: phone.code() }, '/two-factor/enable')
+    expect((await client.as('program').get('/vault')).status).toBe(200)
+    return answer
+  }
+
+  const answers: [string, (res: Response) => unknown][] = [
+    ['nothing', (res) => res.cookie('remember', 'bob')],
+    ['JSON', (res) => res.cookie('remember', 'bob').status(201).set('X-Token', 'x').json({ token: 'x' })],
+    ['a redirect', (res) => res.cookie('remember', 'bob').redirect('/welcome?new')],
+    [
+      'a stream',
+      (res) => {
+        res.cookie('remember', 'bob').writeHead(202, { 'content-type': 'text/plain' })
+        res.write('part')
+        res.end('rest')
+      },
+    ],
+  ]
+
+  test.each(answers)('it answers with %s', async (what, onVerified) => {
+    const page = await enrolled(onVerified, 'person')
+    expect([page.status, page.headers['content-type']]).toEqual([200, 'text/html; charset=utf-8'])
+    expect(new Set(page.text.match(/[0-9A-Z]{5}-[0-9A-Z]{5}/g)).size).toBe(5)
+    expect(page.text.includes('href="/welcome?new"')).toBe(what === 'a redirect')
+    for (const { headers, body, status } of [page, await enrolled(onVerified, 'program')]) {
+      expect(status).toBe(200)
+      expect(String(headers['set-cookie'])).toContain('remember=bob')
+      expect(headers).not.toHaveProperty('x-token')
+      expect(headers).not.toHaveProperty('location')
+      if (body?.backupCodes) expect(body).toEqual({ enabled: true, backupCodes: expect.any(Array) })
+    }
+    expect(warn).not.toHaveBeenCalled()
+  })
+
+  test('it fails: warned of', async () => {
+    const { status, body } = await enrolled(() => Promise.reject(new Error('no cart to merge')), 'program')
+    expect([status, body.backupCodes?.length]).toEqual([200, 5])
+    expect(warn.mock.calls).toEqual([
+      [
+        'Option onVerified failed after two-factor authentication was set up: no cart to merge',
+        { type: 'SecondFactorWarning', code: 'SF_LISTENER' },
+      ],
+    ])
+  })
 })

@@ -93,3 +93,45 @@ test.each<[string, string, boolean]>([
   expect((await owner.send(method, path)).status).toBe(403)
   expect(sessionIdOf(owner) !== sessionIdOf(thief)).toBe(own)
 })
+
+describe('people who come back from another site, with half a login in their browser', () => {
+  const arrive = async (loginPaths?: string[]) => {
+    const reached: string[] = []
+    const made = await planted({
+      ...(loginPaths && { secondFactor: { loginPaths } }),
+      routes: (app) => {
+        routes(app)
+        app.use('/auth', (req, _res, next) => {
+          reached.push(req.path)
+          next()
+        })
+        app.get('/auth/start', (_req, res) => res.redirect('https://provider.example/'))
+        app.get('/auth/callback', login())
+      },
+    })
+    const owner = made.owner.as('person')
+    const begun = await owner.get('/auth/start')
+    const back = await owner.get('/auth/callback?code=1')
+    return { ...made, owner, reached, begun, back }
+  }
+
+  test('are led away from any page, and a login of theirs is not seen', async () => {
+    const { thief, owner, reached, begun, back } = await arrive()
+    for (const { headers } of [begun, back]) expect(headers.location).toBe('/two-factor/challenge')
+    expect(reached).toEqual([])
+    expect(sessionIdOf(owner)).toBe(sessionIdOf(thief))
+  })
+
+  test('log in where loginPaths says so, in a session of their own', async () => {
+    const { thief, owner, reached, begun, back, phone, clock } = await arrive([
+      '/auth/start',
+      '/auth/callback',
+    ])
+    expect(begun.headers.location).toBe('https://provider.example/')
+    expect(reached).toEqual(['/start', '/callback'])
+    expect(back.headers.location).toBe('/two-factor/challenge')
+    expect(sessionIdOf(owner)).not.toBe(sessionIdOf(thief))
+    clock.nextStep()
+    expect((await owner.challenge(phone.code())).status).toBe(303)
+  })
+})

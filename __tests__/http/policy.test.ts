@@ -238,7 +238,7 @@ describe('a demand', () => {
 
 describe('previewPolicy', () => {
   test('tells of each user what a policy would mean', async () => {
-    const { secondFactor } = await demanding('optional')
+    const { secondFactor, store, clock } = await demanding('optional')
     const users = [
       { id: 'u-alice', email: 'alice@example.com' },
       { id: 'u-bob', email: 'bob@example.com' },
@@ -260,6 +260,16 @@ describe('previewPolicy', () => {
     expect(await of('optional')).toEqual([
       expect.objectContaining({ required: false, held: false }),
       expect.objectContaining({ required: false, held: false }),
+    ])
+    // Recovered by an administrator, bob enrols whatever the policy says.
+    const records = new AccountRecords(store, new Keyring([KEY]), clock.now)
+    await records.transact('u-bob', (account) => ({
+      record: { ...(account ?? EMPTY_RECORD), mustEnrol: true },
+      outcome: null,
+    }))
+    expect(await of('optional')).toEqual([
+      expect.objectContaining({ required: false, held: false }),
+      expect.objectContaining({ required: true, graceUntil: null, held: true }),
     ])
   })
 })

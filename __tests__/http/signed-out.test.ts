@@ -66,7 +66,10 @@ async function verified(kind: 'program' | 'person', options: TestAppOptions = {}
 
 describe.each(Object.entries(expresses))('%s', (_name, express) => {
   test.each(kinds)('the code of a login, of a %s: nobody is let in', async (kind) => {
-    const { app, store, phone, clock } = await held({ express })
+    const { app, store, phone, clock } = await held({
+      express,
+      secondFactor: { trustedDevices: { maxAge: '30d' } },
+    })
     const client = new Client(app, kind)
     await client.login()
     clock.nextStep()
@@ -74,9 +77,10 @@ describe.each(Object.entries(expresses))('%s', (_name, express) => {
     const answer = await during(
       () => signOut(client),
       store,
-      () => client.challenge(phone.code()),
+      () => client.post(CHALLENGE, { code: phone.code(), trustDevice: 'on' }, CHALLENGE),
     )
     isTurnedAway(answer, kind)
+    expect(String(answer.headers['set-cookie'] ?? '')).not.toContain('device')
     await isSignedOut(client, thief)
   })
 

@@ -170,13 +170,23 @@ describe('methods', () => {
     expect((await client.challenge(backupCodes[1])).status).toBe(200)
   })
 
-  test('what a page asks for in the background forgets nothing', async () => {
+  test('what a page asks for in the background forgets nothing of where somebody is going', async () => {
     const { client, backupCodes, clock } = await proven(0)
     await client.challenge(backupCodes[0])
     clock.forward(5 * MINUTES)
-    await client.get('/app-only')
+    await client.as('person').get('/app-only')
     await client.get('/pay', { 'Sec-Fetch-Dest': 'empty' })
     expect((await client.get(CHALLENGE)).body.methods).toEqual(['totp'])
+  })
+
+  test('of what a single-page app asks for the last counts', async () => {
+    const { client, phone } = await proven(5 * MINUTES)
+    const fetching = { 'Sec-Fetch-Dest': 'empty' }
+    expect((await client.get('/codes-only', fetching)).body.methods).toEqual(['backup-code'])
+    expect((await client.get('/pay', fetching)).body).not.toHaveProperty('methods')
+    expect((await client.get(CHALLENGE, fetching)).body.methods).toEqual(['totp', 'backup-code'])
+    expect((await client.challenge(phone.code())).status).toBe(200)
+    expect((await client.get('/pay', fetching)).status).toBe(200)
   })
 })
 

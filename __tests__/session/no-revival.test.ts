@@ -329,6 +329,38 @@ describe('touch, by which some stores write the whole session again', () => {
     expect([told.mock.calls.length, store.rows.has('a')]).toEqual([1, false])
   })
 
+  test('by the store’s own set is no word of the host’s', async () => {
+    const { store, req, told } = touching()
+    let land = () => {}
+    const asStore = store as unknown as {
+      set(id: string, data: unknown, done: Done): void
+      touch(id: string, data: unknown, done: Done): void
+    }
+    const found = new SeenStore()
+    found.rows.set('a', somebody)
+    Object.assign(found, {
+      touch(this: typeof asStore, id: string, _data: unknown, done: Done) {
+        land = () => this.set(id, somebody, done)
+      },
+    })
+    request(found)
+    const touch = () => (found as unknown as typeof asStore).touch('a', somebody, told)
+    touch()
+    await end(found)
+    land()
+    expect([found.written, found.rows.has('a'), told.mock.calls.length]).toEqual([[], false, 1])
+    // Two at once, and then the host's own word.
+    found.rows.set('b', somebody)
+    ;(found as unknown as typeof asStore).touch('a', somebody, told)
+    expect(told).toHaveBeenCalledTimes(2)
+    found.set('a', somebody)
+    expect(found.rows.has('a')).toBe(true)
+    touch()
+    land()
+    expect(found.written).toEqual(['a', 'a'])
+    void req
+  })
+
   test('that is under way while somebody begins to sign out leaves the ending to that', () => {
     const { store, req, told, again, answer } = touching()
     again()
@@ -367,4 +399,20 @@ describe('a sign-out takes its user out before it ends the session', () => {
     await write(store, req)
     expect(store.written).toEqual([])
   })
+})
+
+test('a sign-out that failed is taken back, unless the session has ended all the same', async () => {
+  const store = new SeenStore()
+  store.rows.set('a', somebody)
+  const req = request(store)
+  const takeBack = noteSigningOut(req)
+  expect(wasEnded(req)).toBe(true)
+  takeBack()
+  expect(wasEnded(req)).toBe(false)
+  await write(store, req)
+  expect(store.written).toEqual(['a'])
+  const again = noteSigningOut(req)
+  await end(store)
+  again()
+  expect(wasEnded(req)).toBe(true)
 })

@@ -13,6 +13,7 @@ const site = (parts: Partial<Site> = {}): Site => ({
   settings: {} as Settings,
   path: '/two-factor',
   challengeUrl: null,
+  loginPaths: new Set(['/auth/callback']),
   exemptPaths: new Set(['/help']),
   openPaths: new Set(['/logout']),
   isRoute: (path, method) => path === '/challenge' && method !== 'PUT',
@@ -88,7 +89,7 @@ test('a state is of the one instance that found it out', () => {
   )
 })
 
-test('which requests are those of the router, of exempt and of open pages', () => {
+test('which requests are those of the router, of exempt and of open pages, and of logins', () => {
   const state = new RequestState('/two-factor', site())
   const asked: [string, string][] = [
     ['GET', '/two-factor/challenge'],
@@ -97,12 +98,13 @@ test('which requests are those of the router, of exempt and of open pages', () =
     ['GET', '/help/'],
     ['POST', '/LOGOUT'],
     ['POST', '/elsewhere'],
+    ['GET', '/auth/Callback?code=1'],
   ]
   const is = asked.map(([method, url]) => {
     const req = request(method, url)
-    return [state.isOpen(req), state.isExempt(req)].map(Number).join('')
+    return [state.isOpen(req), state.isExempt(req), state.isLogin(req)].map(Number).join('')
   })
-  expect(is).toEqual(['11', '01', '00', '01', '10', '00'])
+  expect(is).toEqual(['110', '010', '000', '010', '100', '000', '001'])
   expect(['/', '', '/A/', '/a'].map(plainPath)).toEqual(['/', '/', '/a', '/a'])
 })
 

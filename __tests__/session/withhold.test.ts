@@ -107,3 +107,30 @@ test('a request without an answer, as of a web socket', () => {
   kept.save()
   expect(kept.passport).toEqual({ user: '1' })
 })
+
+test('nobody sees the user after a save in the middle of the request either, nor after another', async () => {
+  const { answer, after } = await withheld(async (req) => {
+    const seen: unknown[] = []
+    for (const cart of ['one', 'two']) {
+      req.session.cart = cart
+      const hidden: unknown = await new Promise((resolve) =>
+        (req.session.save as (done: () => void) => void)(() => resolve(req.session.passport ?? 'nobody')),
+      )
+      seen.push(hidden)
+    }
+    return { seen, names: Object.keys(req.session) }
+  })
+  expect(answer.seen).toEqual(['nobody', 'nobody'])
+  expect(answer.names).not.toContain('passport')
+  expect(after).toMatchObject({ passport: { user: '1' }, cart: 'two' })
+})
+
+test('what the host puts there is not hidden by a save', async () => {
+  const { answer, after } = await withheld(async (req) => {
+    req.session.passport = { user: '2' }
+    await new Promise((resolve) => (req.session.save as (done: unknown) => void)(resolve))
+    return { seen: req.session.passport }
+  })
+  expect(answer.seen).toEqual({ user: '2' })
+  expect(after).toMatchObject({ passport: { user: '2' } })
+})

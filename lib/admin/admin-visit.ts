@@ -74,7 +74,7 @@ export class AdminVisit extends Visit {
     const { submission } = this.rooms
     const answer = await submission.submit(this.req, this.account, typed, false, 'administration')
     if (answer.accepted) {
-      if (await this.enter(answer.proof, null)) return true
+      if (await this.enter(answer.proof)) return true
       await this.sessionIsOver()
       return false
     }

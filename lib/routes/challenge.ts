@@ -58,10 +58,11 @@ async function submit(visit: Visit): Promise<void> {
     if (answer.reason === 'revoked') return visit.sessionIsOver()
     return refuse(visit, problemOf(answer), typed.method)
   }
+  const entered = await visit.enter(answer.proof)
+  if (!entered) return visit.sessionIsOver()
   // Before the host may answer, in onVerified.
   if (answer.deviceToken) rememberDevice(req, res, answer.deviceToken, rooms.settings.trustAge)
-  const entered = await visit.enter(answer.proof, user)
-  if (!entered) return visit.sessionIsOver()
+  await visit.tellVerified(user)
   if (visit.answered) return
   const redirectTo = entered.returnTo ?? rooms.settings.returnTo
   if (!visit.program) {

@@ -1,9 +1,11 @@
 import type { AccountStatus } from '../account/accounts'
 import { readTypedCode } from '../account/typed-code'
+import { warnOfListener } from '../events/events'
 import type { Page, PageProblem } from '../pages/page'
 import { isFreshLogin, passwordProblem, readPassword, signInAgain } from './fresh-login'
 import { newCodesPage } from './new-codes-page'
 import type { Route, SessionState } from './route'
+import { setAside } from './set-aside'
 import { answerSetUp, setUpPage } from './set-up'
 import { settingsPage } from './settings'
 import type { Visit } from './visit'
@@ -76,10 +78,10 @@ async function confirm(visit: Visit): Promise<void> {
   if (confirmation.enabled) {
     const { epoch, backupCodes, madeAt } = confirmation
     // Also where the session was signed out meanwhile: nobody sees these codes again.
-    const entered = await visit.enter({ accountId: account.id, epoch, method: 'totp', askedAt }, user)
-    if (visit.answered) return
+    const entered = await visit.enter({ accountId: account.id, epoch, method: 'totp', askedAt })
+    const redirect = entered && (await tellVerifiedAside(visit, user))
     if (visit.program) return visit.json({ enabled: true, backupCodes })
-    const continueTo = entered?.returnTo ?? visit.url()
+    const continueTo = redirect ?? entered?.returnTo ?? visit.url()
     return visit.page(newCodesPage(visit, { codes: backupCodes, madeAt }, { replaced: false, continueTo }))
   }
   if (confirmation.reason === 'revoked') return visit.sessionIsOver()
@@ -87,6 +89,16 @@ async function confirm(visit: Visit): Promise<void> {
   return visit.refuse({ code: 'invalid_code', ...(clock && { clock }) }, (problem) =>
     setUpPage(visit, 'enable', staged, problem),
   )
+}
+
+/** The codes are shown this once: nothing that the host answers, or fails by, takes their place. */
+async function tellVerifiedAside(visit: Visit, user: Express.User | null): Promise<string | null> {
+  try {
+    return await setAside(visit.res, () => visit.tellVerified(user))
+  } catch (error) {
+    warnOfListener('Option onVerified failed after two-factor authentication was set up', error)
+    return null
+  }
 }
 
 async function cancel(visit: Visit): Promise<void> {

@@ -61,10 +61,8 @@ async function confirm(visit: Visit): Promise<void> {
         )
       : ({ replaced: false, reason: 'invalid', clock: null } as const)
   if (replacement.replaced) {
-    const entered = await visit.enter(
-      { accountId: account.id, epoch: replacement.epoch, method: 'totp', askedAt },
-      null,
-    )
+    const { epoch } = replacement
+    const entered = await visit.enter({ accountId: account.id, epoch, method: 'totp', askedAt })
     if (visit.program) return visit.json({ replaced: true })
     if (entered) {
       visit.marker.justReplaced = true

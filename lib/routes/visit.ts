@@ -78,17 +78,21 @@ export class Visit {
   /**
    * Lets the session in.
    *
-   * @param user of `userToVerify`
    * @returns where the user was going; null: the session was signed out meanwhile
    */
-  async enter(proof: Proof, user: Express.User | null): Promise<{ returnTo: string | null } | null> {
-    const { rooms, req, res } = this
-    const entered = await rooms.admission.enter(req, proof)
-    if (entered && user) {
-      setUser(req, user)
-      await rooms.settings.onVerified?.(user, req, res)
-    }
-    return entered
+  enter(proof: Proof): Promise<{ returnTo: string | null } | null> {
+    return this.rooms.admission.enter(this.req, proof)
+  }
+
+  /**
+   * Tells the host of a login that is whole now. It may answer.
+   *
+   * @param user of `userToVerify`
+   */
+  async tellVerified(user: Express.User | null): Promise<void> {
+    if (!user) return
+    setUser(this.req, user)
+    await this.rooms.settings.onVerified?.(user, this.req, this.res)
   }
 
   /** The host has answered by itself, in `onVerified`. */

@@ -3,7 +3,6 @@ import type { Accounts, Answer, Refusal } from '../account/accounts'
 import { newDevice, type TrustedDevice } from '../account/devices'
 import type { Method } from '../account/record'
 import type { TypedCode } from '../account/typed-code'
-import { ConfigurationError } from '../errors'
 import type { Purpose } from '../events/events'
 import type { Reporter } from '../events/reporter'
 import type { Settings } from '../settings'
@@ -13,7 +12,7 @@ import { sessionOf } from './express-sessions'
 import { handOn } from './hand-on'
 import { isHeld, type Marker } from './marker'
 import { isOwner } from './owner'
-import { userOf } from './passport-session'
+import { deserialized, userOf } from './passport-session'
 import type { Proof } from './proof'
 import { knownStateOf, type RequestState, type SessionAccount } from './request-factor'
 import { isSignedOut } from './signed-out'
@@ -117,23 +116,6 @@ export class CodeSubmission {
   async user(req: Request): Promise<Express.User | null> {
     const marker = sessionOf(req).secondFactor
     if (!isHeld(marker)) return userOf(req) ?? null
-    return new Promise((resolve, reject) =>
-      this.settings.passport.deserializeUser(
-        marker.user,
-        req,
-        (error: unknown, user?: Express.User | false | null) =>
-          error ? reject(notDeserialized(error)) : resolve(user || null),
-      ),
-    )
+    return deserialized(this.settings.passport, marker.user, req)
   }
-}
-
-/** What another Passport than the host's answers, told in words that help. */
-function notDeserialized(error: unknown): unknown {
-  const message = error instanceof Error ? error.message : ''
-  if (!message.startsWith('Failed to deserialize user')) return error
-  return new ConfigurationError(
-    'SF_PASSPORT',
-    "Give your own Passport as option passport: require('passport') is another one",
-  )
 }

@@ -248,8 +248,9 @@ export class LoginHook {
    */
   #isGiven(req: Request, { freshLogin }: LoginOptions): boolean {
     if (freshLogin !== undefined) return freshLogin
+    const state = knownStateOf(req, this.settings)
     const changes = !['GET', 'HEAD', 'OPTIONS'].includes(req.method)
-    return changes && !knownStateOf(req, this.settings).isOpen(req)
+    return state.isLogin(req) || (changes && !state.isOpen(req))
   }
 
   /** A whole login. */

@@ -1,4 +1,7 @@
+import type { IncomingMessage } from 'node:http'
 import type { Request } from 'express'
+import { ConfigurationError } from '../errors'
+import type { Settings } from '../settings'
 import { sessionOf } from './express-sessions'
 import type { AppSession } from './marker'
 
@@ -41,6 +44,34 @@ export function removePassportUser(req: Request, session: AppSession = sessionOf
   const { user, ...rest } = (session[key] ?? {}) as { user?: unknown }
   if (Object.keys(rest).length > 0) session[key] = rest
   else delete session[key]
+}
+
+/**
+ * The user of what Passport serialized; null: there is none any more.
+ *
+ * @param req some hosts ask it of the request
+ * @throws ConfigurationError `SF_PASSPORT`
+ */
+export function deserialized(
+  passport: Settings['passport'],
+  serialized: unknown,
+  req: IncomingMessage,
+): Promise<Express.User | null> {
+  return new Promise((resolve, reject) =>
+    passport.deserializeUser(serialized, req, (error: unknown, user?: Express.User | false | null) =>
+      error ? reject(notDeserialized(error)) : resolve(user || null),
+    ),
+  )
+}
+
+/** What another Passport than the host's answers, told in words that help. */
+function notDeserialized(error: unknown): unknown {
+  const message = error instanceof Error ? error.message : ''
+  if (!message.startsWith('Failed to deserialize user')) return error
+  return new ConfigurationError(
+    'SF_PASSPORT',
+    "Give your own Passport as option passport: require('passport') is another one",
+  )
 }
 
 /** The request's user, under the property that Passport uses. */

@@ -45,6 +45,8 @@ export interface Site {
   path: string
   /** The host's own challenge page, or null. */
   challengeUrl: string | null
+  /** Where people log in besides the login page: by a provider, say. */
+  loginPaths: ReadonlySet<string>
   /** The host's pages that people with half a login are not led away from. */
   exemptPaths: ReadonlySet<string>
   /** Those at which something may log in at every request, and half a login goes on: never a login form's. */
@@ -91,6 +93,11 @@ export class RequestState implements RequestFactor {
   /** Somebody with half a login may look at this page. */
   isExempt(req: Request): boolean {
     return this.#isOwn(req) || this.site.exemptPaths.has(plainPath(pathOf(req)))
+  }
+
+  /** The host has named this as a place where people log in. */
+  isLogin(req: Request): boolean {
+    return this.site.loginPaths.has(plainPath(pathOf(req)))
   }
 
   get challengeUrl(): string {

@@ -97,8 +97,9 @@ async function rememberReturn(req: Request, { otherwise, returnTo, page: named }
 async function rememberDemands(req: Request, { demands }: Wish): Promise<void> {
   const marker = sessionOf(req).secondFactor
   if (!marker || JSON.stringify(marker.demands) === JSON.stringify(demands)) return
-  // What a page asks for in the background does not lead anybody anywhere.
-  if (!demands && req.headers['sec-fetch-dest'] === 'empty') return
+  // What a page asks for in the background does not lead away from where somebody is going. Where nobody is, it is a
+  // single-page app that asks, and what it asked for last counts.
+  if (!demands && marker.returnTo !== undefined && req.headers['sec-fetch-dest'] === 'empty') return
   if (demands) marker.demands = demands
   else delete marker.demands
   await save(req)

@@ -7,7 +7,7 @@ import type { AccountViews } from './account-views'
 import { isHeldBy } from './demand'
 import { heldGoesOn, judgeLogin } from './judge'
 import { isHeld, ownMarker } from './marker'
-import { keyOf } from './passport-session'
+import { deserialized, keyOf } from './passport-session'
 import type { FactorState } from './request-factor'
 import type { Settler } from './settle'
 
@@ -46,7 +46,7 @@ export async function verifySession(
     const held = isHeld(marker) && heldGoesOn(marker, settings.now())
     return held ? { ...NOBODY, state: marker.state } : NOBODY
   }
-  const user = await deserialized(settings, serialized, request)
+  const user = await deserialized(settings.passport, serialized, request ?? ({} as IncomingMessage))
   if (!user) return NOBODY
   const { id } = settings.account(user)
   const own = marker?.accountId === id && !isHeld(marker) ? marker : null
@@ -77,19 +77,4 @@ export async function verifySession(
     case 'log-out':
       return NOBODY
   }
-}
-
-function deserialized(
-  { passport }: Settings,
-  serialized: unknown,
-  request: IncomingMessage | undefined,
-): Promise<Express.User | null> {
-  return new Promise((resolve, reject) =>
-    passport.deserializeUser(
-      serialized,
-      // Some hosts ask it of the request.
-      request ?? {},
-      (error: unknown, user?: Express.User | false | null) => (error ? reject(error) : resolve(user || null)),
-    ),
-  )
 }
