@@ -69,9 +69,11 @@ test('an enrolment that is demanded: not on record, so that no backup codes are 
 })
 
 describe('backup codes of an enrolment that was demanded are shown, whatever onVerified does', () => {
-  const warn = jest.spyOn(process, 'emitWarning')
-  beforeEach(() => warn.mockImplementation(() => {}))
-  afterAll(() => warn.mockRestore())
+  let warn: jest.SpyInstance
+  beforeEach(() => {
+    warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {})
+  })
+  afterEach(() => warn.mockRestore())
 
   async function enrolled(onVerified: (res: Response) => unknown, kind: 'program' | 'person') {
     warn.mockClear()

@@ -204,7 +204,7 @@ test('nobody need wait for an answer', async () => {
   asStore.set('c', third.session as SessionData)
   expect(store.written).toEqual(['a'])
   store.failing = 'destroy'
-  asStore.destroy('a')
+  expect(() => asStore.destroy('a')).not.toThrow()
 })
 
 test('ten thousand endings are remembered, the last ones', async () => {
@@ -383,13 +383,13 @@ describe('a sign-out takes its user out before it ends the session', () => {
   test('so that nobody is left where the ending fails', async () => {
     const { store, req } = leaving()
     await write(store, req)
-    expect(store.rows.get('a')).toMatchObject({ passport: {} })
+    expect(store.rows.get('a')).toHaveProperty('passport', {})
     store.failing = 'destroy'
     expect(await end(store)).toEqual(new Error('away'))
     // Nor is anybody put back by what was under way.
     const other = request(store)
     await write(store, other)
-    expect(store.rows.get('a')).toMatchObject({ passport: {} })
+    expect(store.rows.get('a')).toHaveProperty('passport', {})
   })
 
   test('and once it is ended not even that is written', async () => {
