@@ -1,5 +1,5 @@
-import { readReason } from '../../lib/admin/admin-visit'
 import { type SecondFactorEvent, SqlAuditLog } from '../../lib/index'
+import { readOneLine } from '../../lib/one-line'
 import { expresses } from '../support/app'
 import { Client, hiddenFields } from '../support/client'
 import { putEnrolled } from '../support/enrolled'
@@ -397,4 +397,4 @@ test.each([
   ['😀'.repeat(501), null],
   [undefined, null],
   [{}, null],
-])('the reason %j is %j', (given, read) => expect(readReason(given)).toBe(read))
+])('the reason %j is %j', (given, read) => expect(readOneLine(given, 500)).toBe(read))

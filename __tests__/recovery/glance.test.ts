@@ -56,7 +56,7 @@ test('one that says at once that it is away keeps nobody waiting, and is asked e
 describe('a request that reads quickly', () => {
   const DAY = 86_400_000
   const status = { enabled: true, since: 1, lastUsedAt: null }
-  /** Its writes never end. */
+  /** An account that has asked, and a store that can be made to hang. */
   async function world() {
     const store = new FaultyStore()
     const clock = new Clock()

@@ -58,9 +58,9 @@ export class AdminVisit extends Visit {
     return readTypedCode(this.field('code'))
   }
 
-  /** Field `reason` in one line; null: malformed. */
+  /** What it was done for, without spaces around it; null unless it is one line of 1 to 500 characters. */
   reason(): string | null {
-    return readReason(this.field('reason'))
+    return readOneLine(this.field('reason'), LONGEST_REASON)
   }
 
   /**
@@ -82,9 +82,4 @@ export class AdminVisit extends Visit {
     else await this.refuse(problemOf(answer), page)
     return false
   }
-}
-
-/** What an administrator did it for, without spaces around it; null unless it is one line of 1 to 500 characters. */
-export function readReason(input: unknown): string | null {
-  return readOneLine(input, LONGEST_REASON)
 }

@@ -26,9 +26,9 @@ export async function completeIfDue(visit: Visit): Promise<boolean> {
   state.become('must-enrol', account)
   if (rooms.settler.told.isFirst(req, 'policy-held', epoch))
     rooms.reporter.tell(req, 'policy-held', account.id, {})
+  const enableUrl = state.wayTo('enable')
   if (visit.program) {
-    const { enableUrl } = state
     rooms.answers.problemJson(req, visit.res, { code: 'enrolment_required' }, { enableUrl })
-  } else visit.redirect(state.enableUrl)
+  } else visit.redirect(enableUrl)
   return true
 }
