@@ -361,6 +361,29 @@ describe('touch, by which some stores write the whole session again', () => {
     void req
   })
 
+  test('of two at once, each is the store’s own until it is done', async () => {
+    const store = new SeenStore()
+    store.rows.set('a', somebody)
+    const lands: (() => void)[] = []
+    Object.assign(store, {
+      touch(
+        this: { set(id: string, data: unknown, done?: Done): void },
+        id: string,
+        _data: unknown,
+        done?: Done,
+      ) {
+        lands.push(() => this.set(id, somebody, done))
+      },
+    })
+    request(store)
+    const touch = () => (store as unknown as { touch(id: string, data: unknown): void }).touch('a', somebody)
+    touch()
+    touch()
+    await end(store)
+    for (const land of lands) land()
+    expect([store.written, store.rows.has('a')]).toEqual([[], false])
+  })
+
   test('that is under way while somebody begins to sign out leaves the ending to that', () => {
     const { store, req, told, again, answer } = touching()
     again()

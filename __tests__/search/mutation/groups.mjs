@@ -70,7 +70,7 @@ export const groups = {
         'owner',
         'proof',
       ]),
-      tests: [...inSession(['request-factor', 'router-there', 'verify-session', 'polluted']), ...apps],
+      tests: [...inSession(['request-factor', 'router-there', 'owner', 'verify-session']), ...apps],
     },
     {
       files: inSession([
@@ -81,7 +81,17 @@ export const groups = {
         'signed-out',
         'no-revival',
       ]),
-      tests: [...inSession(['express-sessions', 'passport-session', 'signed-out', 'no-revival']), ...apps],
+      tests: [
+        ...inSession([
+          'admission',
+          'code-submission',
+          'express-sessions',
+          'passport-session',
+          'signed-out',
+          'no-revival',
+        ]),
+        ...apps,
+      ],
     },
     {
       files: inSession([
@@ -97,7 +107,7 @@ export const groups = {
     },
     {
       files: inSession(['due-recovery', 'hand-on', 'marker', 'policy-preview', 'told-once']),
-      tests: [...inSession(['due-recovery', 'told-once', 'no-revival']), ...apps],
+      tests: [...inSession(['due-recovery', 'told-once', 'owner', 'no-revival']), ...apps],
     },
   ],
   stores: [
