@@ -103,7 +103,7 @@ export const groups = {
         'enrolments',
         'cookie-sent',
       ]),
-      tests: [...inSession(['device-cookie']), 'search/gate', ...apps],
+      tests: [...inSession(['device-cookie', 'turn-away']), 'search/gate', ...apps],
     },
     {
       files: inSession(['due-recovery', 'hand-on', 'marker', 'policy-preview', 'told-once']),
