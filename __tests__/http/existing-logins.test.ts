@@ -3,6 +3,7 @@ import { Strategy as CustomStrategy } from 'passport'
 import { expresses, hostPassport, PASSWORD, type TestAppOptions, type User, users } from '../support/app'
 import { Client } from '../support/client'
 import { createEnrolledApp, putEnrolled, signIn } from '../support/enrolled'
+import { FaultyStore } from '../support/faulty-store'
 import { read, sessionIdOf } from '../support/sessions'
 
 /** What the handlers of the host saw; a handler that must not run leaves a trace here. */
@@ -239,6 +240,22 @@ describe.each(Object.entries(expresses))('%s', (_name, express) => {
     expect((await client.get('/account')).body).toEqual({ state: 'pending' })
     made.clock.nextStep()
     expect((await client.challenge(made.phone.code())).status).toBe(200)
+  })
+
+  test('while the factor store is away no callback is called, and the answer is ours', async () => {
+    const store = new FaultyStore()
+    const { app } = await createEnrolledApp({
+      express,
+      store,
+      routes: mount(logins['a custom callback that answers with a token'] as (app: Express) => void),
+      secondFactor: { onUnavailable() {} },
+    })
+    store.fault = 'get rejects'
+    for (const username of ['alice', 'bob']) {
+      const { status, body } = await new Client(app).send('POST', '/in', { username, password: PASSWORD })
+      expect([status, body.code, body.token]).toEqual([503, 'unavailable', undefined])
+    }
+    expect(ran).toEqual([])
   })
 
   test('req.login without a callback is the mistake that it is for Passport', async () => {

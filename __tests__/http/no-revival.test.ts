@@ -234,3 +234,59 @@ test('a sign-out has ended its session from its beginning, and not only once the
   await signIn(client, phone, clock)
   expect((await client.send('POST', '/leave', {})).body).toEqual({ ended: true })
 })
+
+test('a sign-out that the session store refuses is none: the session goes on, and the next one ends it', async () => {
+  class Refusing extends session.MemoryStore {
+    refuses = false
+    override set(id: string, data: session.SessionData, done?: (error?: unknown) => void): void {
+      if (this.refuses) done?.(new Error('read-only'))
+      else super.set(id, data, done)
+    }
+  }
+  const sessionStore = new Refusing()
+  const { app, phone, clock } = await createEnrolledApp({
+    sessionStore,
+    routes: (host) => {
+      host.set('env', 'test')
+      host.post('/cart', (req, res) => {
+        const kept = req.session as unknown as { cart?: number }
+        kept.cart = (kept.cart ?? 0) + 1
+        res.json({ cart: kept.cart })
+      })
+    },
+  })
+  const client = new Client(app)
+  await signIn(client, phone, clock)
+  sessionStore.refuses = true
+  expect((await client.send('POST', '/logout', {})).status).toBe(500)
+  sessionStore.refuses = false
+  for (const cart of [1, 2]) expect((await client.send('POST', '/cart', {})).body).toEqual({ cart })
+  expect((await client.get('/vault')).status).toBe(200)
+  const thief = client.copy()
+  expect((await client.send('POST', '/logout', {})).status).toBe(204)
+  for (const each of [client, thief]) expect((await each.get('/vault')).status).toBe(401)
+})
+
+test('req.logout without a callback is a mistake, and ends nothing', async () => {
+  const { app, phone, clock } = await createEnrolledApp({
+    routes: (host) => {
+      host.post('/out', (req, res) => {
+        const logout = req.logout as unknown as () => void
+        expect(() => logout.call(req)).toThrow('req#logout requires a callback function')
+        res.sendStatus(204)
+      })
+      host.post('/cart', (req, res) => {
+        Object.assign(req.session, { cart: 'a book' })
+        res.sendStatus(204)
+      })
+      host.get('/cart', (req, res) => {
+        res.json((req.session as unknown as { cart?: string }).cart ?? null)
+      })
+    },
+  })
+  const client = new Client(app)
+  await signIn(client, phone, clock)
+  expect((await client.send('POST', '/out', {})).status).toBe(204)
+  await client.send('POST', '/cart', {})
+  expect((await client.get('/cart')).body).toBe('a book')
+})
