@@ -72,7 +72,7 @@ export function toBase32(bytes: Uint8Array): string {
 
 const stepAt = (now: number) => Math.floor(now / 30_000)
 
-export function isLocked({ count, until }: { count: number; until: number }, now: number): boolean {
+function isLocked({ count, until }: { count: number; until: number }, now: number): boolean {
   if (count >= 100) return true
   // Longer than any lock, and the minute that clocks may differ: the clock was set back.
   if (until - now > HOUR + 60_000) return false

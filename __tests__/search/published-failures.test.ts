@@ -343,6 +343,9 @@ test('passport-totp: `window: 0` that means fifty: no code but of the steps next
   let clean = 0
   clock.forward(3600)
   for (let offset = -50; offset <= 50; offset++) {
+    // The code of a far step may by chance be that of a near one.
+    const isNear = Math.abs(offset) <= 1
+    if (!isNear && [-1, 0, 1].some((near) => phone.code(near) === phone.code(offset))) continue
     // The count falls by a right code only.
     if (clean === 0) {
       ;({ client, headers } = await atChallenge(app))
