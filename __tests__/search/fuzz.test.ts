@@ -116,7 +116,8 @@ class Range implements Known {
     this.#server.closeAllConnections()
     await new Promise((resolve) => this.#server.close(resolve))
     await this.#closeApp()
-    rmSync(this.#dataDir, { recursive: true })
+    // A mail may still be on its way into it.
+    rmSync(this.#dataDir, { recursive: true, force: true, maxRetries: 5 })
   }
 
   cookieOf = (state: string) => this.#beginnings.get(state)?.cookie ?? ''
