@@ -36,7 +36,8 @@ export type Action =
   | { do: 'revoke sessions' | 'reset' | 'forget' }
   | { do: 'password'; right: boolean }
   | { do: 'use device'; hash: string }
-  | { do: 'revoke devices'; epoch: number }
+  /** Null: all of them. */
+  | { do: 'revoke devices'; epoch: number; hash: string | null }
 
 export interface Expected {
   next: Account
@@ -72,7 +73,7 @@ export function toBase32(bytes: Uint8Array): string {
 
 const stepAt = (now: number) => Math.floor(now / 30_000)
 
-export function isLocked({ count, until }: { count: number; until: number }, now: number): boolean {
+function isLocked({ count, until }: { count: number; until: number }, now: number): boolean {
   if (count >= 100) return true
   // Longer than any lock, and the minute that clocks may differ: the clock was set back.
   if (until - now > HOUR + 60_000) return false
@@ -82,6 +83,11 @@ export function isLocked({ count, until }: { count: number; until: number }, now
 function failed({ count }: { count: number }, now: number): { count: number; until: number } {
   const length = count + 1 < 5 ? 0 : Math.min(30_000 * 2 ** (count + 1 - 5), HOUR)
   return { count: count + 1, until: length === 0 ? 0 : now + length }
+}
+
+/** A device stands in for a code for so long, and not before it was trusted, but for what clocks may differ. */
+export function isTrusted({ devices }: Account, device: string, now: number): boolean {
+  return devices.some(({ hash, from }) => hash === device && now < from + TRUST_AGE && now > from - 60_000)
 }
 
 /** What an action makes of an account, and what it is answered. Never changes what it is given. */
@@ -143,15 +149,14 @@ export function expected(account: Account, action: Action, now: number, newCodes
       return { next: { ...account, failures }, outcome: action.right ? 'accepted' : 'invalid' }
     }
     case 'use device': {
-      const known = account.devices.find(
-        ({ hash, from }) => hash === action.hash && now < from + TRUST_AGE && now > from - 60_000,
-      )
-      if (account.secret === null || !known) return stays('unknown')
-      const devices = account.devices.map((one) => (one === known ? { ...one, seen: now } : one))
+      if (account.secret === null || !isTrusted(account, action.hash, now)) return stays('unknown')
+      const devices = account.devices.map((one) => (one.hash === action.hash ? { ...one, seen: now } : one))
       return { next: { ...account, devices }, outcome: 'accepted' }
     }
-    case 'revoke devices':
-      return { next: { ...account, devices: [] }, outcome: 'accepted' }
+    case 'revoke devices': {
+      const devices = account.devices.filter(({ hash }) => action.hash !== null && hash !== action.hash)
+      return { next: { ...account, devices }, outcome: 'accepted' }
+    }
   }
 }
 

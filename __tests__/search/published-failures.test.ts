@@ -9,6 +9,7 @@ import { createEnrolledApp, putEnrolled, signIn } from '../support/enrolled'
 import { dump, FaultyStore } from '../support/faulty-store'
 import { serve, tally } from '../support/server'
 import { all, RecordingSessions, sessionIdOf } from '../support/sessions'
+import { sharedSessions } from './shared-sessions'
 
 /**
  * What went wrong elsewhere, and was published: one test each, named after it. Most of them are told of in more depth
@@ -75,8 +76,9 @@ test('a code consumed by get-then-set: sixty at once at two processes with a slo
     }
   }
   const store = new SlowStore()
-  const one = await createEnrolledApp({ store })
-  const other = createTestApp({ store, clock: one.clock, sessionStore: one.sessionStore })
+  const [sessionStore, others] = sharedSessions()
+  const one = await createEnrolledApp({ store, sessionStore })
+  const other = createTestApp({ store, clock: one.clock, sessionStore: others })
   const servers = [await serve(one.app), await serve(other.app)]
   const sessions = await Promise.all(Array.from({ length: 6 }, () => atChallenge(one.app)))
   one.clock.nextStep()
@@ -257,7 +259,8 @@ test.each(['get rejects', 'get throws', 'compareAndSet rejects', 'the store answ
 )
 
 test('CVE-2026-35597: the write of a lock rolled back with the failed login', async () => {
-  const { app, store, phone, clock, sessionStore } = await createEnrolledApp()
+  const [sessionStore, others] = sharedSessions()
+  const { app, store, phone, clock } = await createEnrolledApp({ sessionStore })
   const thief = await atChallenge(app)
   for (let guess = 1; guess <= 5; guess++) {
     const answer = await thief.client.send('POST', CHALLENGE, { code: phone.wrongCode() }, thief.headers)
@@ -265,7 +268,7 @@ test('CVE-2026-35597: the write of a lock rolled back with the failed login', as
     expect((await failuresOf(store as MemoryStore)).totp.count).toBe(guess)
   }
   // A process that has heard nothing of it but what is on record.
-  const elsewhere = await atChallenge(createTestApp({ store, clock, sessionStore }).app)
+  const elsewhere = await atChallenge(createTestApp({ store, clock, sessionStore: others }).app)
   const answer = await elsewhere.client.send('POST', CHALLENGE, { code: phone.code() }, elsewhere.headers)
   expect(answer.status).toBe(429)
 })
@@ -343,6 +346,9 @@ test('passport-totp: `window: 0` that means fifty: no code but of the steps next
   let clean = 0
   clock.forward(3600)
   for (let offset = -50; offset <= 50; offset++) {
+    // The code of a far step may by chance be that of a near one.
+    const isNear = Math.abs(offset) <= 1
+    if (!isNear && [-1, 0, 1].some((near) => phone.code(near) === phone.code(offset))) continue
     // The count falls by a right code only.
     if (clean === 0) {
       ;({ client, headers } = await atChallenge(app))

@@ -1,6 +1,9 @@
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
+import { OWN_FIELDS } from '../../lib/own-fields'
+import { DEFAULT_FIELDS } from '../../lib/recovery/fields'
 import { anyCharacter } from '../support/any-text'
+import { PASSWORD } from '../support/app'
 
 /** Requests that nobody should send, as the bytes that go over the wire: shaped like real ones, and bent. */
 export interface Shot {
@@ -12,22 +15,32 @@ export interface Shot {
   cut: boolean
   /** A byte too many follows, and node may answer that instead of the request. */
   excess: boolean
-  /** It has the token of its session's forms. */
+  /** It has the token of its session's forms, or the ticket where that is enough. */
   genuine: boolean
 }
 
 export interface Target {
   method: string
   path: string
+  /** The states that come as far as its rule. */
+  states: string[]
 }
 
 /** What real requests hold, to be put in right places and wrong ones. */
 export interface Known {
   states: string[]
   targets: Target[]
-  /** The cookies of a state, and its form tokens. */
+  /** The cookies of a state. */
   cookieOf(state: string): string
-  tokensOf(state: string): string[]
+  /** The tokens of a state's forms: of the plugin's routers, and of the host's own. */
+  tokensOf(state: string): Tokens
+  /** What stands for `known.code`, `known.ticket` and so on in a request. */
+  valueOf(state: string, name: string): string
+}
+
+export interface Tokens {
+  plugin: string
+  host: string
 }
 
 const TEXTS = [
@@ -38,10 +51,27 @@ const TEXTS = [
   '%c0%af', '%u0041', '\0', '\r\nx-injected: 1', '\u2028', '\ufeff', '\ud800', '１２３４５６', '١٢٣٤٥٦', 'ß', 'İ',
   'a'.repeat(65), 'a'.repeat(1025), '1'.repeat(5000), '//evil.example/', '/\\evil.example', 'https://evil.example',
   'javascript:alert(1)', '/two-factor', 'totp', 'backup-code', 'alice', 'bob', 'carol', 'wrong horse',
+  'known.code', 'known.backup', 'known.ticket', 'known.recovery', 'known.users', 'known.devices', 'known.set',
 ] // biome-ignore format: a list
+/** What a form may hold, with what somebody would really send. */
+const REAL: Record<string, string> = {
+  code: 'known.code',
+  password: PASSWORD,
+  reason: 'Lost the phone',
+  enrolment: '1',
+  set: 'known.set',
+  ticket: 'known.ticket',
+  trustDevice: 'on',
+  firstName: 'Alice',
+  lastName: 'Liddell',
+  phone: '+44 20 7946 0101',
+  username: 'alice',
+  to: 'Bob',
+  amount: '5',
+  lang: 'de',
+}
 const NAMES = [
-  'code', '_csrf', 'password', 'username', 'trustDevice', 'enrolment', 'set', 'signInAgain', 'method', 'to', 'amount',
-  'lang', 'id', '__proto__', 'constructor', 'prototype', 'code[]', 'code[$gt]', 'code.length', 'toString', 'length',
+  ...OWN_FIELDS, ...DEFAULT_FIELDS, ...Object.keys(REAL), '_csrf', 'method', 'id', '__proto__', 'constructor', 'prototype', 'code[]', 'code[$gt]', 'code.length', 'toString', 'length',
   'valueOf', 'then', 'toJSON', '', '0', 'Code', '_csrf[]', 'x'.repeat(300),
 ] // biome-ignore format: a list
 const TYPES = [
@@ -176,6 +206,14 @@ interface Body {
   bytes: Buffer
 }
 
+/** All that a form may hold: each route takes what it wants. */
+function realBody(asForm: boolean, changed: Record<string, string> = {}): Body {
+  const fields = { ...REAL, ...changed }
+  return asForm
+    ? plain('application/x-www-form-urlencoded')(new URLSearchParams(fields).toString())
+    : plain('application/json')(JSON.stringify(fields))
+}
+
 const plain = (type: string) => (one: string) => ({ type, bytes: Buffer.from(one) })
 const body: fc.Arbitrary<Body> = fc.oneof(
   { weight: 6, arbitrary: json.map(plain('application/json')) },
@@ -245,6 +283,9 @@ export function shots(known: Known): fc.Arbitrary<Shot> {
         { weight: 1, arbitrary: fc.constantFrom(...METHODS) },
       ),
       id: fc.constantFrom(
+        'known.users',
+        'known.recovery',
+        'known.devices',
         'x',
         '%00',
         '%ff',
@@ -297,15 +338,67 @@ export function shots(known: Known): fc.Arbitrary<Shot> {
         'both',
       ),
       noise: fc.nat(0xffffff),
+      // Half of them are real but for one thing: what is wrong in many ways is refused for the first of them.
+      wrong: fc.oneof(
+        { weight: 1, arbitrary: fc.constant('all' as const) },
+        { weight: 1, arbitrary: fc.constantFrom('nothing' as const, ...BENT, ...FIELD) },
+      ),
+      field: fc.tuple(fc.constantFrom(...Object.keys(REAL), 'signInAgain'), text),
     })
-    .map((made) => written(made, known))
+    .map((made) => written(made.wrong === 'all' ? made : real(known, made), known))
+}
+
+/** What may be wrong with a request that is real otherwise. */
+const BENT = [
+  'state', 'method', 'id', 'bend', 'query', 'body', 'type', 'token', 'cookie', 'accept', 'headers', 'framing',
+] as const // biome-ignore format: a list
+/** Or one of its many fields. */
+const FIELD = ['field', 'field', 'field'] as const
+
+/** A request that a program could send to this route. */
+export function realShot(known: Known, route: number, state: string, token: 'header' | 'none'): Shot {
+  const accept = 'application/json'
+  return written({ ...PLAIN, token, state, route, accept, body: realBody(false), noise: 0 }, known)
+}
+
+const PLAIN = {
+  method: null,
+  id: null,
+  bend: (path: string) => path,
+  query: '',
+  type: null,
+  token: 'header',
+  cookie: 'own',
+  headers: [],
+  framing: 'length',
+}
+
+function real(
+  known: Known,
+  made: Made & { wrong: 'all' | 'nothing' | 'field' | (typeof BENT)[number]; field: [string, string] },
+): Made {
+  const { route, noise, wrong, field } = made
+  const { states } = known.targets[route] as Target
+  const asForm = noise % 2 === 1
+  const whole: Made = {
+    ...PLAIN,
+    state: states[noise % states.length] as string,
+    route,
+    accept: noise % 3 === 0 ? 'text/html' : 'application/json',
+    body: realBody(asForm, wrong === 'field' ? { [field[0]]: field[1] } : {}),
+    noise,
+  }
+  return wrong === 'all' || wrong === 'nothing' || wrong === 'field'
+    ? whole
+    : { ...whole, [wrong]: made[wrong] }
 }
 
 type Made = {
   state: string
   route: number
   method: string | null
-  id: string
+  /** Null: the one that is there. */
+  id: string | null
   bend: (path: string) => string
   query: string
   body: Body
@@ -322,8 +415,14 @@ function written(made: Made, known: Known): Shot {
   const { state, route, noise } = made
   const target = known.targets[route] as Target
   const method = made.method ?? target.method
-  const path = made.bend(target.path.replace(/:\w+/, made.id).replace('*', made.id))
-  const lines = [`${method} ${oneLine(path + made.query, /[\s\0\x7f]/g) || '/'} HTTP/1.1`]
+  const filled = (text: string) =>
+    text.replace(/known\.(\w+)/g, (_all, name: string) => known.valueOf(state, name))
+  const path = made.bend(
+    target.path
+      .replace(/(\w+)\/:\w+/, (_all, before: string) => `${before}/${made.id ?? `known.${before}`}`)
+      .replace('*', made.id ?? 'x'),
+  )
+  const lines = [`${method} ${oneLine(filled(path + made.query), /[\s\0\x7f]/g) || '/'} HTTP/1.1`]
   const add = (key: string, value: string) => lines.push(`${key}: ${oneLine(value, /[\0\r\n]/g)}`)
   if (!made.headers.some(([key]) => key === 'host')) add('host', 'localhost')
   add('connection', 'close')
@@ -345,13 +444,17 @@ function written(made: Made, known: Known): Shot {
       `quayside.sid=s%3A${'x'.repeat(noise % 200)}; second-factor-device=${'%ff.'.repeat(noise % 50)}; lang=__proto__`,
     )
 
-  let { bytes } = made.body
-  const [plugin = '', app = ''] = known.tokensOf(state)
-  const token = target.path.startsWith('/two-factor') ? plugin : app
+  const body = { ...made.body, bytes: Buffer.from(filled(made.body.bytes.toString('latin1')), 'latin1') }
+  let bytes: Buffer = body.bytes
+  const { plugin, host } = known.tokensOf(state)
+  const isOurs = /^\/(admin\/)?two-factor(\/|$)/.test(target.path)
+  const [token, other] = isOurs ? [plugin, host] : [host, plugin]
   if (made.token === 'header' || made.token === 'twice') add('x-csrf-token', token)
-  if (made.token === 'other') add('x-csrf-token', target.path.startsWith('/two-factor') ? app : plugin)
+  if (made.token === 'other') add('x-csrf-token', other)
   if (made.token === 'garbage') add('x-csrf-token', token.slice(0, noise % (token.length || 1)))
-  if (made.token === 'body' || made.token === 'twice') bytes = withToken(made.body, token)
+  if (made.token === 'body' || made.token === 'twice') bytes = withToken(body, token)
+  const ticket = known.valueOf(state, 'ticket')
+  const hasTicket = target.path === '/two-factor/recovery/cancel' && bytes.includes(ticket)
   for (const [key, value] of made.headers) add(key, value)
 
   if (method !== 'GET' && method !== 'HEAD' && made.framing !== 'none') {
@@ -369,7 +472,7 @@ function written(made: Made, known: Known): Shot {
         Buffer.from('\r\n0\r\n\r\n'),
       ])
       // A chunk of nothing is the last one.
-      if (made.body.bytes.length === 0) bytes = Buffer.from('0\r\n\r\n')
+      if (body.bytes.length === 0) bytes = Buffer.from('0\r\n\r\n')
     } else {
       const wrong = { short: -1, long: 7 }[made.framing] ?? 0
       add('content-length', String(Math.max(0, bytes.length + wrong)))
@@ -380,7 +483,7 @@ function written(made: Made, known: Known): Shot {
     route,
     cut: made.framing === 'long',
     excess: made.framing === 'short',
-    genuine: ['header', 'body', 'twice'].includes(made.token),
+    genuine: hasTicket || ['header', 'body', 'twice'].includes(made.token),
     bytes: Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), bytes]),
   }
 }

@@ -15,14 +15,18 @@ if (unknown.length > 0) {
 let failed = false
 const seed = process.env.SEARCH_SEED ?? String(randomInt(2 ** 31))
 for (const name of wanted.length > 0 ? wanted : Object.keys(lengths)) {
-  const runs = process.env.SEARCH_RUNS ?? String(lengths[name])
-  if (name !== 'mutation') console.log(`${name}: SEARCH_SEED=${seed} SEARCH_RUNS=${runs}`)
-  const [command, args] =
-    name === 'mutation'
-      ? ['node', ['__tests__/search/mutation/run.mjs']]
-      : ['npx', ['jest', `__tests__/search/${name}.test.ts`]]
-  const env = { ...process.env, SEARCH_SEED: seed, SEARCH_RUNS: runs }
-  const { status } = spawnSync(command, args, { stdio: 'inherit', env })
-  failed ||= status !== 0
+  failed ||= (name === 'mutation' ? mutation() : search(name)) !== 0
 }
 process.exit(failed ? 1 : 0)
+
+function search(name) {
+  const runs = process.env.SEARCH_RUNS ?? String(lengths[name])
+  console.log(`${name}: SEARCH_SEED=${seed} SEARCH_RUNS=${runs}`)
+  const env = { ...process.env, SEARCH_SEED: seed, SEARCH_RUNS: runs }
+  return spawnSync('npx', ['jest', `__tests__/search/${name}.test.ts`], { stdio: 'inherit', env }).status
+}
+
+/** By the environment as it is: a search among its tests is to be the same each time. */
+function mutation() {
+  return spawnSync('node', ['__tests__/search/mutation/run.mjs'], { stdio: 'inherit' }).status
+}

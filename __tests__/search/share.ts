@@ -3,9 +3,15 @@
  * search that failed is in its message, and `SEARCH_SEED` plays it again.
  */
 export function shareOf(small: number): { seed: number; numRuns: number } {
-  const { SEARCH_SEED, SEARCH_RUNS } = process.env
   return {
-    seed: SEARCH_SEED === undefined ? 20260503 : Number(SEARCH_SEED) | 0,
-    numRuns: SEARCH_RUNS === undefined ? small : Math.max(1, Number(SEARCH_RUNS)),
+    seed: wholeNumber('SEARCH_SEED', 20260503) | 0,
+    numRuns: Math.max(1, wholeNumber('SEARCH_RUNS', small)),
   }
+}
+
+/** A search that is told to look no number of times would look at nothing, and pass. */
+function wholeNumber(name: string, otherwise: number): number {
+  const number = Number(process.env[name] ?? otherwise)
+  if (Number.isSafeInteger(number)) return number
+  throw new Error(`${name} is no whole number: ${process.env[name]}`)
 }

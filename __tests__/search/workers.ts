@@ -142,7 +142,7 @@ export class Worker {
       case 'use device':
         return { outcome: (await accounts.useDevice(id, [action.hash])) ? 'accepted' : 'unknown' }
       case 'revoke devices': {
-        const answer = await accounts.revokeDevices(id, action.epoch, null)
+        const answer = await accounts.revokeDevices(id, action.epoch, action.hash)
         return { outcome: Array.isArray(answer) ? 'accepted' : 'revoked' }
       }
     }

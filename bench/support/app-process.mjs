@@ -31,14 +31,22 @@ export async function startApp(name, { execArgv = [], env = {}, ...options } = {
   })
   const asked = new Map()
   let last = 0
+  const settle = (id, how, value) => {
+    const waiting = asked.get(id)
+    asked.delete(id)
+    waiting?.[how](value)
+  }
+  // Nobody answers any more.
+  child.once('exit', (code, signal) => {
+    const error = new Error(`${name} ended with ${code ?? signal} while it was asked:\n${said}`)
+    for (const id of [...asked.keys()]) settle(id, 'reject', error)
+  })
   const started = new Promise((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`${name} ended with ${code}:\n${said}`)))
     child.on('message', (message) => {
       if (message.port) return resolve(message.port)
-      const waiting = asked.get(message.id)
-      asked.delete(message.id)
-      if ('error' in message) waiting.reject(new Error(message.error))
-      else waiting.resolve(message.answer)
+      if ('error' in message) settle(message.id, 'reject', new Error(message.error))
+      else settle(message.id, 'resolve', message.answer)
     })
   })
   const port = await started
@@ -48,8 +56,10 @@ export async function startApp(name, { execArgv = [], env = {}, ...options } = {
     /** Calls one of the functions that the app has handed to `serve`. */
     ask(what, ...args) {
       const id = ++last
-      child.send({ id, what, args })
-      return new Promise((resolve, reject) => asked.set(id, { resolve, reject }))
+      return new Promise((resolve, reject) => {
+        asked.set(id, { resolve, reject })
+        child.send({ id, what, args }, (error) => error && settle(id, 'reject', error))
+      })
     },
     async stop() {
       if (child.exitCode !== null || child.signalCode !== null) return
