@@ -88,7 +88,7 @@ describe('what cannot be safe is refused', () => {
       res.send('reached')
     })
     app.use(((error, _req, res, _next) =>
-      res.status(500).json({ code: error.code })) as express.ErrorRequestHandler)
+      res.status(500).json({ code: error.code, message: error.message })) as express.ErrorRequestHandler)
     return new Client(app).get('/')
   }
 
@@ -97,6 +97,27 @@ describe('what cannot be safe is refused', () => {
   test('the middleware before the session', async () => {
     const { body } = await answering((app) => app.use(make().session(), sessions(), hostPassport.session()))
     expect(body.code).toBe('SF_ORDER')
+  })
+
+  test.each<[string, object]>([
+    ['no session', { logIn() {} }],
+    ['no Passport', { session: {} }],
+    [
+      'a user in the session whom Passport has not read yet',
+      { logIn() {}, session: { passport: { user: 0 } } },
+    ],
+  ])('a request with %s', async (_what, parts) => {
+    const { body } = await answering((app) => {
+      app.use((req, _res, next) => {
+        Object.assign(req, parts)
+        next()
+      })
+      app.use(make().session())
+    })
+    expect(body.code).toBe('SF_ORDER')
+    expect(body.message).toMatch(
+      /^Mount secondFactor\.session\(\) after passport\.session\(\): app\.use\(session.*app\.use\(secondFactor\.session\(\)\)/,
+    )
   })
 
   test('two instances for one request', async () => {
