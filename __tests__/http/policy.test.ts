@@ -198,6 +198,33 @@ describe('a demand', () => {
     expect((await bob.login('bob')).headers.location).toBe('/account')
   })
 
+  test('that comes up within ten minutes of the login asks for no password to enrol', async () => {
+    const { bob, demand, clock } = await demanding('optional')
+    await bob.login('bob')
+    clock.forward(300)
+    demand.is = 'required'
+    expect((await bob.get('/account')).body).toEqual({ state: 'must-enrol' })
+    expect((await bob.post('/two-factor/enable', {}, '/two-factor/enable')).status).toBe(201)
+  })
+
+  test('that fails in a session is an error of the app, and no store that is away', async () => {
+    const told: string[] = []
+    const { bob, demand } = await demanding('optional', {
+      routes: (app) => {
+        app.set('env', 'test')
+      },
+      secondFactor: { onUnavailable: (error) => void told.push(error.message) },
+    })
+    await bob.login('bob')
+    Object.defineProperty(demand, 'is', {
+      get() {
+        throw new Error('the directory is away')
+      },
+    })
+    expect((await bob.get('/account')).status).toBe(500)
+    expect(told).toEqual([])
+  })
+
   test('holds no session that has proven it', async () => {
     const { app, demand, phone, clock } = await demanding('optional')
     const alice = new Client(app)
