@@ -258,6 +258,28 @@ describe.each(Object.entries(expresses))('%s', (_name, express) => {
     expect(ran).toEqual([])
   })
 
+  test('a login says what it is in its own request, and tells of nothing that was proven before', async () => {
+    const { app, phone, clock, secondFactor } = await createEnrolledApp({
+      express,
+      routes: (host) => {
+        host.post('/in', (req, res, next) => {
+          req.login(users[req.body.username] as User, { session: true, freshLogin: false }, (error) =>
+            error ? next(error) : res.json({ state: req.secondFactor?.state }),
+          )
+        })
+      },
+    })
+    const told: string[] = []
+    secondFactor.events.on('verified', ({ accountId }) => told.push(accountId))
+    const bob = new Client(app)
+    expect((await bob.send('POST', '/in', { username: 'bob' })).body).toEqual({ state: 'unenrolled' })
+    const alice = new Client(app)
+    await signIn(alice, phone, clock)
+    for (let again = 0; again < 2; again++)
+      expect((await alice.send('POST', '/in', { username: 'alice' })).body).toEqual({ state: 'verified' })
+    expect(told).toEqual(['u-alice'])
+  })
+
   test('req.login without a callback is the mistake that it is for Passport', async () => {
     const { app } = await createEnrolledApp({
       express,
