@@ -96,7 +96,13 @@ describe('backup codes of an enrolment that was demanded are shown, whatever onV
 
   const answers: [string, (res: Response) => unknown][] = [
     ['nothing', (res) => res.cookie('remember', 'bob')],
-    ['JSON', (res) => res.cookie('remember', 'bob').status(201).set('X-Token', 'x').json({ token: 'x' })],
+    [
+      'JSON',
+      (res) => {
+        res.removeHeader('X-Powered-By')
+        res.cookie('remember', 'bob').status(201).set('X-Token', 'x').json({ token: 'x' })
+      },
+    ],
     ['a redirect', (res) => res.cookie('remember', 'bob').redirect('/welcome?new')],
     [
       'a stream',
@@ -118,6 +124,7 @@ describe('backup codes of an enrolment that was demanded are shown, whatever onV
       expect(String(headers['set-cookie'])).toContain('remember=bob')
       expect(headers).not.toHaveProperty('x-token')
       expect(headers).not.toHaveProperty('location')
+      expect(headers).toHaveProperty('x-powered-by')
       if (body?.backupCodes) expect(body).toEqual({ enabled: true, backupCodes: expect.any(Array) })
     }
     expect(warn).not.toHaveBeenCalled()

@@ -2,7 +2,7 @@ import type { Request } from 'express'
 import session from 'express-session'
 import { UnavailableError } from '../../lib/errors'
 import {
-  beforeSave,
+  aroundSave,
   isNotFound,
   isStored,
   regenerateKeeping,
@@ -163,13 +163,13 @@ describe('a method in the place of one of the session', () => {
   test('is seen by nothing that looks through it, gives way to another, and is gone after one call', async () => {
     const { req, store, session } = request({ cart: 'a book' })
     const told: string[] = []
-    beforeSave(req, () => told.push('changed'))
+    aroundSave(req, () => told.push('changed'))
     expect(Object.keys(session)).toEqual(['cookie', 'cart'])
     await save(req)
     await save(req)
     expect(told).toEqual(['changed'])
     expect(Object.getOwnPropertyNames(session)).not.toContain('save')
-    beforeSave(req, () => told.push('never'))
+    aroundSave(req, () => told.push('never'))
     session.save = () => session
     session.save()
     expect([told, store.writes]).toEqual([['changed'], 2])
@@ -182,7 +182,7 @@ describe('a method in the place of one of the session', () => {
       return session
     })
     session.save = own as unknown as AppSession['save']
-    beforeSave(req, () => {})
+    aroundSave(req, () => {})
     await save(req)
     expect(own).toHaveBeenCalledTimes(1)
     expect(session.save).toBe(own)

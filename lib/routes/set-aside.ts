@@ -3,6 +3,8 @@ import type { Response } from 'express'
 /** What a host's answer consists of. */
 const ANSWERING = ['end', 'write', 'writeHead', 'flushHeaders'] as const
 
+const COOKIES = 'set-cookie'
+
 /**
  * Runs what may answer, and sets the answer aside, for one of ours that nothing must take the place of. Cookies stay.
  *
@@ -25,11 +27,8 @@ export async function setAside(res: Response, work: () => unknown): Promise<stri
       else delete (res as Partial<Response>)[name]
     }
     res.statusCode = statusCode
-    for (const name of res.getHeaderNames()) {
-      const before = headers.get(name)
-      if (before !== undefined)
-        res.setHeader(name, name === 'set-cookie' ? (res.getHeader(name) ?? before) : before)
-      else if (name !== 'set-cookie') res.removeHeader(name)
-    }
+    for (const name of res.getHeaderNames()) if (name !== COOKIES) res.removeHeader(name)
+    for (const [name, value] of headers)
+      if (name !== COOKIES && value !== undefined) res.setHeader(name, value)
   }
 }

@@ -89,24 +89,16 @@ export async function regenerateKeeping(req: Request): Promise<void> {
   fresh.cookie = old.cookie
 }
 
-/** Does something to the session before it is next written, and something once it is. */
-export function aroundSave(req: Request, before: () => void, after: () => void): void {
-  replaceOnce(sessionOf(req), 'save', (save, ...args) => {
+/** Does something to the session just before it is next written, and something once it is. */
+export function aroundSave(req: Request, before: () => void, after: () => void = () => {}): void {
+  const session = sessionOf(req)
+  replaceOnce(session, 'save', (save, ...args) => {
     before()
     const [done] = args as [((error?: unknown) => void) | undefined]
-    return save.call(sessionOf(req), (error: unknown) => {
+    return save.call(session, (error: unknown) => {
       after()
       done?.(error)
     })
-  })
-}
-
-/** Does something to the session just before it is next written. */
-export function beforeSave(req: Request, change: () => void): void {
-  const session = sessionOf(req)
-  replaceOnce(session, 'save', (save, ...args) => {
-    change()
-    return save.apply(session, args)
   })
 }
 
@@ -118,7 +110,7 @@ export function shapeNextSession(req: Request, shape: (session: AppSession) => v
   const old = sessionOf(req)
   replaceOnce(old, 'regenerate', (regenerate, callback) => {
     regenerate.call(old, (error: unknown) => {
-      beforeSave(req, () => shape(sessionOf(req)))
+      aroundSave(req, () => shape(sessionOf(req)))
       ;(callback as (error: unknown) => void)(error)
     })
     return old

@@ -227,7 +227,7 @@ export class LoginHook {
     const now = this.settings.now()
     const present = sessionOf(req).secondFactor
     const goesOn = isHeld(present) && present.accountId === account.id && heldGoesOn(present, now, view)
-    if (!goesOn || this.#isGiven(req, options)) {
+    if (!goesOn || this.#beginsAnew(req, options)) {
       const returnTo = (goesOn && present.returnTo) || destination(req, options)
       const marker = heldMarker({ state: as, account, epoch: view.epoch, loginAt, heldAt: now })
       shapeNextSession(req, (session) => {
@@ -246,7 +246,7 @@ export class LoginHook {
    * Somebody has just given a password, and gets a session of their own: the one that they came with may be known to
    * whoever put it into their browser (OWASP: session fixation). What logs in at every request says so, or asks for pages.
    */
-  #isGiven(req: Request, { freshLogin }: LoginOptions): boolean {
+  #beginsAnew(req: Request, { freshLogin }: LoginOptions): boolean {
     if (freshLogin !== undefined) return freshLogin
     const state = knownStateOf(req, this.settings)
     const changes = !['GET', 'HEAD', 'OPTIONS'].includes(req.method)

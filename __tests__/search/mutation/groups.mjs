@@ -32,6 +32,16 @@ const apps = [
 
 const inSession = (names) => names.map((name) => `session/${name}`)
 
+/** Each has a test of its own, by its name. */
+const admitting = inSession([
+  'admission',
+  'code-submission',
+  'express-sessions',
+  'passport-session',
+  'signed-out',
+  'no-revival',
+])
+
 export const groups = {
   gate: [one('session/require-second-factor', 'search/gate')],
   rules: [
@@ -72,27 +82,7 @@ export const groups = {
       ]),
       tests: [...inSession(['request-factor', 'router-there', 'owner', 'verify-session']), ...apps],
     },
-    {
-      files: inSession([
-        'admission',
-        'code-submission',
-        'express-sessions',
-        'passport-session',
-        'signed-out',
-        'no-revival',
-      ]),
-      tests: [
-        ...inSession([
-          'admission',
-          'code-submission',
-          'express-sessions',
-          'passport-session',
-          'signed-out',
-          'no-revival',
-        ]),
-        ...apps,
-      ],
-    },
+    { files: admitting, tests: [...admitting, ...apps] },
     {
       files: inSession([
         'turn-away',
